@@ -1,0 +1,28 @@
+package gguf
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+)
+
+// CatchFault runs fn and turns a memory fault in it, a page of the mapping that the system cannot supply because the
+// file was cut short or the medium failed, into an error that matches ErrFault. Every goroutine that reads a mapping
+// outside CatchFault dies of such a fault together with the process. Other panics pass through.
+func CatchFault(fn func() error) (err error) {
+	old := debug.SetPanicOnFault(true)
+	defer func() {
+		debug.SetPanicOnFault(old)
+		switch r := recover().(type) {
+		case nil:
+		case interface {
+			runtime.Error
+			Addr() uintptr
+		}:
+			err = fmt.Errorf("%w: address %#x", ErrFault, r.Addr())
+		default:
+			panic(r)
+		}
+	}()
+	return fn()
+}
