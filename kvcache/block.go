@@ -1,0 +1,203 @@
+package kvcache
+
+import (
+	"hash/crc32"
+	"slices"
+	"sync/atomic"
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// block is one node of the index: 64 tokens (FULL), 1 to 63 (PACKED), or none (the root of a salt). All fields but
+// verified are guarded by Namespace.mu; hash, ids, crcs and firstPos never change.
+type block struct {
+	hash     Hash
+	parent   *block
+	children []*block
+	ids      []int32
+	firstPos int
+	refs     int    // sequences whose path holds it, and calls that read it
+	dropped  bool   // not in the index: nobody finds it, holders may go on using it
+	seq      uint64 // write sequence number
+	crcs     []uint32
+
+	seg  *segment // nil: in memory only
+	slot uint32
+	ram  []byte // the rows in slot layout; nil: in the segment
+
+	verified atomic.Bool // the payload's checksums were compared, or we wrote it
+
+	prev, next *block // least-recently-used list
+}
+
+func (b *block) full() bool { return len(b.ids) == BlockTokens }
+
+// blockList is the list of unreferenced stored blocks, most recent first. A path is released deepest block first, so a
+// parent is always nearer to the front than its children, and the back is a leaf.
+type blockList struct{ front, back *block }
+
+func (l *blockList) push(b *block) {
+	b.prev, b.next = nil, l.front
+	if l.front != nil {
+		l.front.prev = b
+	} else {
+		l.back = b
+	}
+	l.front = b
+}
+
+func (l *blockList) remove(b *block) {
+	if b.prev == nil && l.front != b {
+		return // not in the list
+	}
+	if b.prev != nil {
+		b.prev.next = b.next
+	} else {
+		l.front = b.next
+	}
+	if b.next != nil {
+		b.next.prev = b.prev
+	} else {
+		l.back = b.prev
+	}
+	b.prev, b.next = nil, nil
+}
+
+// insert puts b into the index below its parent.
+func (n *Namespace) insert(b *block) {
+	n.blocks[b.hash] = b
+	b.parent.children = append(b.parent.children, b)
+}
+
+// drop takes b and everything below it out of the index. Slots and buffers that nobody holds become free at once,
+// the others when they are released.
+func (n *Namespace) drop(b *block) {
+	if b.dropped {
+		return
+	}
+	if p := b.parent; p != nil {
+		if i := slices.Index(p.children, b); i >= 0 {
+			p.children = slices.Delete(p.children, i, i+1)
+		}
+		n.forgetRoot(p)
+	}
+	for work := []*block{b}; len(work) > 0; {
+		b := work[len(work)-1]
+		work = append(work[:len(work)-1], b.children...)
+		b.children = nil
+		b.dropped = true
+		delete(n.blocks, b.hash)
+		if b.refs == 0 {
+			n.reclaim(b)
+		}
+	}
+}
+
+// reclaim frees what a block in no list, no index and no hand occupies.
+func (n *Namespace) reclaim(b *block) {
+	n.lru.remove(b)
+	if b.ram != nil {
+		n.putBufferLocked(b.ram)
+		b.ram = nil
+	}
+	if b.seg != nil {
+		b.seg.release(b.slot)
+		b.seg = nil
+	}
+}
+
+// forgetRoot removes a root that no block and no sequence uses.
+func (n *Namespace) forgetRoot(b *block) {
+	if b.ids == nil && b.refs == 0 && len(b.children) == 0 {
+		delete(n.roots, b.hash)
+	}
+}
+
+// root returns the root node of a hash, making it if need be.
+func (n *Namespace) root(h Hash) *block {
+	r := n.roots[h]
+	if r == nil {
+		r = &block{hash: h}
+		n.roots[h] = r
+	}
+	return r
+}
+
+// node returns what the index has under the hash of b, which may itself have been dropped.
+func (n *Namespace) node(b *block) *block {
+	if !b.dropped {
+		return b
+	}
+	return n.blocks[b.hash]
+}
+
+func (n *Namespace) pin(b *block) {
+	b.refs++
+	n.lru.remove(b)
+}
+
+func (n *Namespace) unpin(b *block) {
+	b.refs--
+	if b.refs > 0 {
+		return
+	}
+	switch {
+	case b.ids == nil:
+		n.forgetRoot(b)
+	case b.dropped:
+		n.reclaim(b)
+	case b.seg == nil:
+		n.drop(b)
+	default:
+		if b.ram != nil {
+			n.putBufferLocked(b.ram)
+			b.ram = nil
+		}
+		n.lru.push(b)
+	}
+}
+
+// find returns the indexed FULL block with these ids at firstPos below parent, pinned, or nil.
+func (n *Namespace) find(parent *block, h Hash, ids []int32, firstPos int) *block {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	b := n.blocks[h]
+	if b == nil || b.firstPos != firstPos || b.parent.hash != parent.hash || !slices.Equal(b.ids, ids) {
+		return nil
+	}
+	n.pin(b)
+	return b
+}
+
+// bestChild returns the block below parent that shares the longest prefix with ids, pinned, and the length of the
+// prefix; nil when none shares a token.
+func (n *Namespace) bestChild(parent *block, ids []int32) (*block, int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	node := n.node(parent)
+	if node == nil {
+		return nil, 0
+	}
+	var best *block
+	length := 0
+	for _, c := range node.children {
+		if m := commonPrefix(c.ids, ids); m > length {
+			best, length = c, m
+		}
+	}
+	if best != nil {
+		n.pin(best)
+	}
+	return best, length
+}
+
+// commonPrefix returns how many leading elements a and b share.
+func commonPrefix(a, b []int32) int {
+	n := min(len(a), len(b))
+	for i := range n {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return n
+}

@@ -1,0 +1,265 @@
+package kvcache
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"kvasir/platform/vfs"
+)
+
+// Conversation is what a journal says.
+type Conversation struct {
+	Name     string
+	Created  time.Time
+	Model    ModelRecord // the last one; zero if there is none
+	Parent   *Fork       // where it was forked from, or nil
+	Turns    []Turn
+	Gaps     []Gap  // damage that was stepped over
+	Damaged  bool   // a gap, or a turn whose digest is wrong
+	Sampler  []byte // the last sampler state recorded, of the turn that is last; nil if it has none
+	FileSize int64  // bytes of the journal
+
+	id   fileID
+	seq  uint64 // of the last valid record
+	end  int64  // where the next record goes
+	tail bool   // there is something other than zeros behind end
+	cut  bool   // the records end in a turn that a gap has cut
+}
+
+// Turn is one message.
+type Turn struct {
+	Role      string // "assistant" for a generated one
+	Text      string
+	IDs       []int32 // as they stand in the context
+	Generated bool
+	Complete  bool   // ended by the model or by the program, not by a crash; always true for turns not generated
+	Damaged   bool   // part of it is lost or does not match its digest
+	Finish    string // why generation ended
+	At        time.Time
+}
+
+// Fork says where a conversation came from.
+type Fork struct {
+	Session string
+	Turns   int
+	id      fileID
+}
+
+// ModelRecord says which model a conversation is held with.
+type ModelRecord struct {
+	Fingerprint Fingerprint
+	Name        string // name or path
+	Settings    []byte // the caller's
+}
+
+// Gap is a range of the journal that holds no valid record though it should.
+type Gap struct {
+	Off, Bytes      int64
+	AfterSeq, ToSeq uint64 // the valid records around it
+}
+
+// IDs returns the token ids of all turns, one after the other.
+func (c *Conversation) IDs() []int32 {
+	n := 0
+	for _, t := range c.Turns {
+		n += len(t.IDs)
+	}
+	ids := make([]int32, 0, n)
+	for _, t := range c.Turns {
+		ids = append(ids, t.IDs...)
+	}
+	return ids
+}
+
+// window reads a file piece by piece: memory is bounded by the largest record, not by the file.
+type window struct {
+	file vfs.File
+	size int64
+	off  int64
+	buf  []byte
+}
+
+// at returns the n bytes at off, or fewer at the end of the file; valid until the next call.
+func (w *window) at(off int64, n int) ([]byte, error) {
+	n = int(min(int64(n), w.size-off))
+	if n <= 0 {
+		return nil, nil
+	}
+	if off < w.off || off+int64(n) > w.off+int64(len(w.buf)) {
+		want := int(min(max(int64(n), journalExtent), w.size-off))
+		if cap(w.buf) < want {
+			w.buf = make([]byte, want)
+		}
+		w.buf, w.off = w.buf[:want], off
+		if got, err := w.file.ReadAt(w.buf, off); err != nil && !(errors.Is(err, io.EOF) && got == want) {
+			w.buf = w.buf[:0]
+			return nil, err
+		}
+	}
+	return w.buf[off-w.off:][:n], nil
+}
+
+// readConversation reads a journal by the rules J1 to J6. It fails only when the file cannot be read, or is none.
+func readConversation(file vfs.File) (*Conversation, error) {
+	size, err := file.Size()
+	if err != nil {
+		return nil, err
+	}
+	if size > maxJournalBytes {
+		return nil, fmt.Errorf("%w: %d bytes, want at most %d", ErrJournal, size, maxJournalBytes)
+	}
+	w := &window{file: file, size: size}
+	c := &Conversation{FileSize: size, end: recordsOff}
+	if c.id, err = readJournalHead(w); err != nil {
+		return nil, err
+	}
+	fuel := 64 * size // bytes that the search for records may checksum (rule J2)
+	r := &replay{c: c, open: noTurn}
+	defer func() {
+		c.cut = r.open == cutTurn
+		r.closeText()
+	}()
+	for off := int64(recordsOff); ; {
+		kind, body, next, err := w.record(off, &c.id, c.seq, false, &fuel)
+		if err != nil {
+			return nil, err
+		}
+		if kind == 0 {
+			from := off
+			off, err = w.findRecord(from, &c.id, c.seq, &fuel)
+			if err != nil {
+				return nil, err
+			}
+			if off < 0 {
+				c.tail, err = w.nonZero(from)
+				return c, err
+			}
+			seq, err := w.seqAt(off)
+			if err != nil {
+				return nil, err
+			}
+			c.Gaps = append(c.Gaps, Gap{from, off - from, c.seq, seq})
+			c.seq = seq - 1
+			r.cut()
+			continue
+		}
+		c.seq++
+		r.apply(kind, &payload{b: body})
+		off = next
+		c.end = off
+	}
+}
+
+func readJournalHead(w *window) (fileID, error) {
+	var causes []error
+	for _, off := range []int64{0, journalCopy} {
+		b, err := w.at(off, journalHead)
+		if err != nil {
+			return fileID{}, err
+		}
+		if len(b) < journalHead {
+			causes = append(causes, fmt.Errorf("%w: %d bytes", ErrJournal, w.size))
+			break
+		}
+		id, err := decodeJournalHead(b)
+		if err == nil {
+			return id, nil
+		}
+		causes = append(causes, err)
+	}
+	return fileID{}, errors.Join(causes...)
+}
+
+// record returns the valid record at off: in order (seq follows last), or, in a search, any with a higher seq. kind 0: there is none.
+func (w *window) record(off int64, id *fileID, last uint64, search bool, fuel *int64) (kind uint8, body []byte, next int64, err error) {
+	le := binary.LittleEndian
+	b, err := w.at(off, recordHead)
+	if err != nil || len(b) < recordHead {
+		return 0, nil, 0, err
+	}
+	n, seq := le.Uint32(b), le.Uint64(b[8:])
+	if n > maxRecordBytes || b[16] == 0 || seq <= last || !search && seq != last+1 || search && seq > last+1<<32 {
+		return 0, nil, 0, nil
+	}
+	whole := recordBytes(int(n))
+	if int64(whole) > w.size-off {
+		return 0, nil, 0, nil
+	}
+	if search {
+		if *fuel -= int64(whole); *fuel < 0 {
+			return 0, nil, 0, nil
+		}
+	}
+	if b, err = w.at(off, whole); err != nil {
+		return 0, nil, 0, err
+	}
+	record := b[:recordHead+int(n)]
+	if recordCRC(id, record) != le.Uint32(b[4:]) {
+		return 0, nil, 0, nil
+	}
+	return b[16], record[recordHead:], off + int64(whole), nil
+}
+
+// findRecord returns the offset of the next valid record from off on, or -1.
+func (w *window) findRecord(off int64, id *fileID, last uint64, fuel *int64) (int64, error) {
+	for ; off+recordHead <= w.size && *fuel >= 0; off += 8 {
+		b, err := w.at(off, recordHead)
+		if err != nil {
+			return -1, err
+		}
+		if b[16] == 0 && binary.LittleEndian.Uint64(b[8:]) == 0 {
+			continue
+		}
+		kind, _, _, err := w.record(off, id, last, true, fuel)
+		if err != nil {
+			return -1, err
+		}
+		if kind != 0 {
+			return off, nil
+		}
+	}
+	return -1, nil
+}
+
+func (w *window) seqAt(off int64) (uint64, error) {
+	b, err := w.at(off, recordHead)
+	if err != nil {
+		return 0, err
+	}
+	return binary.LittleEndian.Uint64(b[8:]), nil
+}
+
+// nonZero reports whether a byte from off on is not zero.
+func (w *window) nonZero(off int64) (bool, error) {
+	for off < w.size {
+		b, err := w.at(off, journalExtent)
+		if err != nil {
+			return false, err
+		}
+		for _, v := range b {
+			if v != 0 {
+				return true, nil
+			}
+		}
+		off += int64(len(b))
+	}
+	return false, nil
+}
+
+// checkName accepts session names: 1 to 64 bytes of printable UTF-8.
+func checkName(name string) error {
+	if len(name) < 1 || len(name) > 64 || !utf8.ValidString(name) {
+		return fmt.Errorf("%w: %.64q: want 1 to 64 bytes of text", ErrName, name)
+	}
+	for _, r := range name {
+		if !unicode.IsPrint(r) {
+			return fmt.Errorf("%w: %q: unprintable character %U", ErrName, name, r)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,308 @@
+package kvcache
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"kvasir/platform/vfs"
+)
+
+// disk is the part of a namespace that is files: its segments and what goes into them.
+type disk struct {
+	store *Store
+	dir   string
+
+	broken atomic.Bool // writing failed in a way that space does not cure: only lookups from now on
+	full   atomic.Bool // no room at the last attempt; Flush tries again
+
+	growMu sync.Mutex // one segment is made at a time; guards nextName
+	next   int        // number of the next segment file
+
+	syncMu   sync.Mutex
+	segments []*segment // guarded by Namespace.mu
+	seq      uint64     // last write sequence number; guarded by Namespace.mu
+}
+
+var errBroken = errors.New("the disk failed earlier")
+
+func (d *disk) writable() bool {
+	return !d.broken.Load() && !d.full.Load() && !d.store.readOnly
+}
+
+// seal makes the indexed block for a full private one, stores it where possible, and returns the entry that replaces it. The
+// buffer now belongs to the namespace.
+func (n *Namespace) seal(parent *block, h Hash, ids []int32, firstPos int, buf []byte) entry {
+	b := &block{hash: h, parent: parent, ids: append([]int32(nil), ids...), firstPos: firstPos, refs: 1}
+	n.stats.sealed.Add(1)
+	err := n.store(b, buf[:n.lay.payloadBytes])
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	node, other := n.node(parent), n.blocks[h]
+	switch {
+	case other != nil && (other.ram != nil || other.verified.Load() && other.seg.view != nil):
+		// Another sequence sealed the same block while we wrote ours.
+		n.pin(other)
+		n.stats.shared.Add(1)
+		if err == nil {
+			b.seg.release(b.slot)
+		}
+		n.putBufferLocked(buf)
+		if other.ram != nil {
+			return entry{other.ram, other}
+		}
+		return entry{other.seg.slotView(other.slot), other}
+	case other != nil || node == nil:
+		// In doubt, or the path before us left the index: ours stays private to this sequence.
+		b.dropped = true
+	default:
+		b.parent = node
+		n.insert(b)
+		n.dropCovered(b)
+	}
+	if err != nil {
+		n.stats.memory.Add(1)
+		b.ram = buf
+		return entry{buf, b}
+	}
+	n.stats.stored.Add(1)
+	b.seg.unsynced = append(b.seg.unsynced, b)
+	if b.seg.view == nil {
+		b.ram = buf
+		return entry{buf, b}
+	}
+	n.putBufferLocked(buf)
+	return entry{b.seg.slotView(b.slot), b}
+}
+
+// dropCovered drops the PACKED siblings of b whose ids are a prefix of b's (rule R8). Needs n.mu.
+func (n *Namespace) dropCovered(b *block) {
+	for i := 0; i < len(b.parent.children); i++ {
+		c := b.parent.children[i]
+		if c != b && len(c.ids) < len(b.ids) && commonPrefix(c.ids, b.ids) == len(c.ids) {
+			n.drop(c) // removes it from the slice that we walk
+			i--
+		}
+	}
+}
+
+// store writes a block that is not in the index yet: payload, then header. On success b.seg, b.slot and b.crcs are set.
+func (n *Namespace) store(b *block, payload []byte) error {
+	d := n.disk
+	if d == nil {
+		return ErrClosed
+	}
+	if d.broken.Load() || d.store.readOnly {
+		return errBroken
+	}
+	n.mu.Lock()
+	parent := n.node(b.parent)
+	orphan := parent == nil || parent.ids != nil && parent.seg == nil
+	n.mu.Unlock()
+	if orphan {
+		return fmt.Errorf("parent: %w", ErrFull) // rule W3
+	}
+	seg, slot, seq, err := n.takeSlot()
+	if err != nil {
+		if d.broken.Load() {
+			return err
+		}
+		d.store.full(err)
+		return err
+	}
+	b.crcs = make([]uint32, len(n.lay.layers))
+	for layer := range b.crcs {
+		b.crcs[layer] = n.lay.layerCRC(payload, len(b.ids), &b.hash, slot, layer)
+	}
+	b.seq = seq
+	h := slotHeader{
+		kind: kindFull, flags: flagWindowPlanes, slot: slot, firstPos: uint32(b.firstPos), seq: seq, uuid: seg.uuid,
+		parent: b.parent.hash, hash: b.hash, ids: b.ids, crcs: b.crcs,
+	}
+	if !b.full() {
+		h.kind = kindPacked
+	}
+	var header [headerBytes]byte
+	h.encode(header[:], n.lay)
+	_, err = seg.file.WriteAt(payload, seg.slotOff(slot))
+	if err == nil {
+		_, err = seg.file.WriteAt(header[:], headerTableOff+int64(slot)*headerBytes)
+	}
+	if err != nil {
+		n.mu.Lock()
+		seg.release(slot)
+		n.mu.Unlock()
+		err = fmt.Errorf("segment %s: write slot %d: %w", seg.name, slot, err)
+		if errors.Is(err, vfs.ErrNoSpace) { // copy-on-write file systems need space to overwrite
+			d.full.Store(true)
+			d.store.full(err)
+		} else {
+			d.fail(err)
+		}
+		return err
+	}
+	d.store.stats.payloadBytes.Add(uint64(len(payload)))
+	d.store.stats.headerBytes.Add(headerBytes)
+	d.full.Store(false)
+	d.store.stored()
+	b.seg, b.slot = seg, slot
+	b.verified.Store(true)
+	return nil
+}
+
+// fail ends storing for the life of the process.
+func (d *disk) fail(err error) {
+	d.broken.Store(true)
+	d.store.degrade(InMemory, "write", err)
+}
+
+// takeSlot returns a free slot: one that is there, one of a new segment, or that of the least recently used leaf.
+func (n *Namespace) takeSlot() (*segment, uint32, uint64, error) {
+	for {
+		n.mu.Lock()
+		if seg, slot, ok := n.popSlot(); ok {
+			n.disk.seq++
+			seq := n.disk.seq
+			n.mu.Unlock()
+			return seg, slot, seq, nil
+		}
+		n.mu.Unlock()
+		err := errFullNow
+		if !n.disk.full.Load() {
+			err = n.disk.grow(n)
+		}
+		if err == nil {
+			continue
+		}
+		if n.disk.broken.Load() {
+			return nil, 0, 0, err
+		}
+		if !n.evict() {
+			n.disk.full.Store(true)
+			return nil, 0, 0, err
+		}
+	}
+}
+
+var errFullNow = fmt.Errorf("%w: no free slot", ErrFull)
+
+// popSlot takes the next slot of the first segment that has one. Needs n.mu.
+func (n *Namespace) popSlot() (*segment, uint32, bool) {
+	for _, seg := range n.disk.segments {
+		if last := len(seg.free) - 1; last >= 0 && !seg.failed {
+			slot := seg.free[last]
+			seg.free = seg.free[:last]
+			return seg, slot, true
+		}
+	}
+	return nil, 0, false
+}
+
+// evict drops the least recently used leaf that nobody holds.
+func (n *Namespace) evict() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	b := n.lru.back
+	if b == nil {
+		return false
+	}
+	n.stats.evicted.Add(1)
+	n.drop(b)
+	return true
+}
+
+// grow adds a segment. The error wraps ErrFull or vfs.ErrNoSpace when there is no room; any other ends storing.
+func (d *disk) grow(n *Namespace) error {
+	d.growMu.Lock()
+	defer d.growMu.Unlock()
+	n.mu.Lock()
+	_, _, have := n.peekSlot()
+	n.mu.Unlock()
+	if have {
+		return nil // another sequence has just grown it
+	}
+	var slots int
+	claimed, err := d.store.claim(func(room int64) int64 {
+		if slots = newSegmentSlots(n.lay, room); slots == 0 {
+			return 0
+		}
+		return segmentBytes(n.lay, slots)
+	})
+	if err != nil {
+		d.fail(err)
+		return err
+	}
+	if claimed == 0 {
+		return fmt.Errorf("%w: no room for a segment under the limit of %d bytes", ErrFull, d.store.opt.MaxBytes)
+	}
+	seg, err := d.createSegment(n.lay, n.fp, fmt.Sprintf("kv-%06d.seg", d.next), slots)
+	if err != nil {
+		d.store.unclaim(claimed)
+		if !errors.Is(err, vfs.ErrNoSpace) {
+			d.fail(err)
+		}
+		return err
+	}
+	d.next++
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	d.segments = append(d.segments, seg)
+	return nil
+}
+
+// peekSlot reports whether popSlot would find a slot. Needs n.mu.
+func (n *Namespace) peekSlot() (*segment, uint32, bool) {
+	for _, seg := range n.disk.segments {
+		if len(seg.free) > 0 && !seg.failed {
+			return seg, seg.free[len(seg.free)-1], true
+		}
+	}
+	return nil, 0, false
+}
+
+// sync makes the written blocks durable; after a failure rule W4 applies.
+func (n *Namespace) sync() error {
+	d := n.disk
+	if d == nil || d.store.readOnly {
+		return nil
+	}
+	d.syncMu.Lock()
+	defer d.syncMu.Unlock()
+	n.mu.Lock()
+	segments := append([]*segment(nil), d.segments...)
+	n.mu.Unlock()
+	var errs []error
+	for _, seg := range segments {
+		n.mu.Lock()
+		pending := seg.unsynced
+		seg.unsynced = nil
+		failed := seg.failed
+		n.mu.Unlock()
+		if len(pending) == 0 || failed {
+			continue
+		}
+		n.stats.syncs.Add(1)
+		if err := seg.file.Fdatasync(); err != nil {
+			err = fmt.Errorf("segment %s: sync: %w", seg.name, err)
+			n.distrust(seg, pending)
+			d.fail(err)
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// distrust drops the blocks that a failed sync leaves in doubt; sequences that hold some look after them at their next Reserve.
+func (n *Namespace) distrust(seg *segment, pending []*block) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	seg.failed = true
+	for _, b := range append(pending, seg.unsynced...) {
+		if b.seg == seg {
+			n.drop(b)
+		}
+	}
+	seg.unsynced = nil
+	n.epoch.Add(1)
+}

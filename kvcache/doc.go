@@ -1,0 +1,9 @@
+// Package kvcache keeps the attention keys and values of token paths, in memory and on disk, and the journals of
+// conversations. FORMAT.md is normative for every byte on disk.
+//
+// Reading order: geometry.go (what a block holds and where), sequence.go (the path of one conversation, which the
+// engine reads and writes), namespace.go (the index that sequences share), segment.go and header.go (the disk), store.go
+// (lock, limits, status), recovery.go; apart from these journal.go and sessions.go.
+//
+// The package knows nothing of models: a Geometry says how many bytes a row has, a Fingerprint says whose rows they are.
+package kvcache

@@ -1,0 +1,140 @@
+package kvcache
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Flush stores what can be: blocks that found no room before, the tail as a PACKED block, and makes everything written so far
+// durable. The caller decides when: some seconds after the end of a turn, and before it ends. What cannot be stored stays in memory,
+// where the sequence goes on; the error says why and is for information. In a namespace without a disk it does nothing.
+func (q *Sequence) Flush() error {
+	if q.closed {
+		return ErrClosed
+	}
+	n := q.ns
+	if n.disk == nil || n.disk.store.readOnly || n.disk.broken.Load() {
+		return nil
+	}
+	n.disk.full.Store(false)
+	err := q.storeLate()
+	if err == nil {
+		err = q.storeTail()
+	}
+	return errors.Join(err, n.sync())
+}
+
+// storeLate writes sealed blocks of the path that are in memory only, parents first.
+func (q *Sequence) storeLate() error {
+	n := q.ns
+	for i := range q.entries {
+		e := &q.entries[i]
+		if e.block == nil {
+			break
+		}
+		n.mu.Lock()
+		pending := e.block.seg == nil && !e.block.dropped
+		n.mu.Unlock()
+		if !pending {
+			continue
+		}
+		late := &block{hash: e.block.hash, parent: e.block.parent, ids: e.block.ids, firstPos: e.block.firstPos}
+		if err := n.store(late, e.data[:n.lay.payloadBytes]); err != nil {
+			return err
+		}
+		n.stats.stored.Add(1)
+		n.mu.Lock()
+		b := e.block
+		if b.seg == nil && !b.dropped {
+			// The rows in memory stay what its holders see; the slot serves those who come when they are gone.
+			b.crcs, b.seq, b.seg, b.slot = late.crcs, late.seq, late.seg, late.slot
+			b.verified.Store(true)
+			b.seg.unsynced = append(b.seg.unsynced, b)
+		} else {
+			late.seg.release(late.slot)
+		}
+		n.mu.Unlock()
+	}
+	return nil
+}
+
+// storeTail writes the committed positions behind the last full block, unless a stored block begins with them.
+func (q *Sequence) storeTail() error {
+	n := q.ns
+	at := len(q.ids) / BlockTokens * BlockTokens
+	ids := q.ids[at:]
+	if len(ids) == 0 {
+		return nil
+	}
+	parent := q.parent(at / BlockTokens)
+	if b, length := n.bestChild(parent, ids); b != nil {
+		n.mu.Lock()
+		stored := b.seg != nil
+		n.unpin(b)
+		n.mu.Unlock()
+		if stored && length == len(ids) {
+			return nil
+		}
+	}
+	buf, err := n.getBuffer()
+	if err != nil {
+		return err
+	}
+	defer n.putBuffer(buf)
+	n.lay.pack(buf, q.entries[at/BlockTokens].data, len(ids))
+	b := &block{
+		hash: pathHash(&parent.hash, ids), parent: parent, ids: append([]int32(nil), ids...), firstPos: at,
+	}
+	if err := n.store(b, buf[:len(ids)*n.lay.tokenBytes]); err != nil {
+		return err
+	}
+	n.stats.packed.Add(1)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	node := n.node(parent)
+	if node == nil || n.blocks[b.hash] != nil {
+		b.seg.release(b.slot)
+		return nil
+	}
+	b.parent = node
+	n.insert(b)
+	n.dropCovered(b)
+	n.lru.push(b)
+	b.seg.unsynced = append(b.seg.unsynced, b)
+	return nil
+}
+
+// rehome copies blocks that a failed sync left in doubt to memory, comparing their checksums. Where that fails the sequence ends
+// before them, and the error wraps ErrLost.
+func (q *Sequence) rehome() error {
+	n := q.ns
+	q.epoch = n.epoch.Load()
+	for i := range q.entries {
+		e := &q.entries[i]
+		if e.block == nil {
+			break
+		}
+		n.mu.Lock()
+		b := e.block
+		inDoubt := b.dropped && b.seg != nil && b.seg.failed && b.ram == nil
+		n.mu.Unlock()
+		if !inDoubt {
+			continue
+		}
+		buf, err := n.getBuffer()
+		if err == nil {
+			if err = n.readChecked(b, buf); err != nil {
+				n.putBuffer(buf)
+			}
+		}
+		if err != nil {
+			n.stats.damagedBlocks.Add(1)
+			lost := fmt.Errorf("%w: from position %d: %w", ErrLost, i*BlockTokens, err)
+			return errors.Join(lost, q.Truncate(i*BlockTokens))
+		}
+		own := &block{hash: b.hash, parent: b.parent, ids: b.ids, firstPos: b.firstPos, refs: 1, dropped: true, ram: buf}
+		n.release(b)
+		*e = entry{buf, own}
+	}
+	return nil
+}

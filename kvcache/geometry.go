@@ -1,0 +1,210 @@
+package kvcache
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	"kvasir/quant"
+)
+
+// These constants are part of the disk format.
+const (
+	// BlockTokens is the number of positions in a block.
+	BlockTokens = 64
+
+	maxLayers   = 512
+	slotAlign   = 16 << 10
+	recipeBytes = 16 // of one layer in the recipe
+)
+
+const maxSlotBytes = 1 << 30
+
+// MaxReserve is the largest n of Sequence.Reserve.
+const MaxReserve = 512
+
+// ErrGeometry: the geometry is empty, too large, or has a format that cannot be stored.
+var ErrGeometry = errors.New("unusable kv geometry")
+
+// Side tells keys from values.
+type Side uint8
+
+// The two sides of a layer.
+const (
+	K Side = 0
+	V Side = 1
+)
+
+// Layer is what a block holds of one attention layer.
+type Layer struct {
+	NKVHeads, HeadDim int
+	K, V              quant.KVFormat
+	Window            int // tokens a position sees, itself included; 0 = all
+}
+
+// Geometry is what a block holds: its layers in the model's order.
+type Geometry struct {
+	Layers []Layer
+}
+
+// plane locates the planes and strips of one layer and side in a slot.
+type plane struct {
+	off, stride           int // first head's rows; distance to the next head's
+	rowsBytes             int // of one plane: 64 rows
+	scaleOff, scaleStride int // first head's strip; stride 0 without scales
+	headDim               int
+	format                quant.KVFormat
+}
+
+// unit is one plane or strip: 64 elements of elemBytes bytes at off.
+type unit struct{ off, elemBytes int }
+
+// span is a range of bytes in a slot.
+type span struct{ off, n int }
+
+// layout is the geometry with all offsets worked out (FORMAT.md, section 6).
+type layout struct {
+	geometry     Geometry
+	planes       []plane   // [layer*2 + side]
+	units        []unit    // ascending offsets, no gaps: together the payload
+	layers       [][2]span // per layer: planes, strips
+	payloadBytes int       // of a FULL block
+	tokenBytes   int       // payloadBytes / 64: one token in a PACKED block
+	slotBytes    int
+	storable     bool // no format that exists in memory only
+	recipe       []byte
+	recipeHash   Hash
+}
+
+// newLayout checks g and computes where everything is.
+func newLayout(g Geometry) (*layout, error) {
+	if len(g.Layers) == 0 || len(g.Layers) > maxLayers {
+		return nil, fmt.Errorf("%w: %d layers, want 1 to %d", ErrGeometry, len(g.Layers), maxLayers)
+	}
+	lay := &layout{
+		geometry: Geometry{Layers: slices.Clone(g.Layers)},
+		planes:   make([]plane, 2*len(g.Layers)),
+		layers:   make([][2]span, len(g.Layers)),
+		storable: true,
+	}
+	var total int64
+	for i, l := range g.Layers {
+		if l.NKVHeads < 1 || l.NKVHeads > 1<<16-1 || l.HeadDim < 1 || l.HeadDim > 1<<16-1 || l.Window < 0 || int64(l.Window) > 1<<32-1 {
+			return nil, fmt.Errorf("%w: layer %d: %d kv heads of %d values, window %d", ErrGeometry, i, l.NKVHeads, l.HeadDim, l.Window)
+		}
+		for _, f := range []quant.KVFormat{l.K, l.V} {
+			switch f {
+			case quant.KVInt8, quant.KVF16:
+			case quant.KVF32:
+				lay.storable = false
+			default:
+				return nil, fmt.Errorf("%w: layer %d: row format %d", ErrGeometry, i, f)
+			}
+			total += int64(l.NKVHeads) * int64(f.RowBytes(l.HeadDim)+f.ScaleBytes()) * BlockTokens
+		}
+		if total > maxSlotBytes {
+			return nil, fmt.Errorf("%w: more than %d bytes per block", ErrGeometry, maxSlotBytes)
+		}
+	}
+	lay.place()
+	lay.recipe = lay.encodeRecipe()
+	lay.recipeHash = sha256.Sum256(append([]byte("kvasir kv recipe 1\n"), lay.recipe...))
+	return lay, nil
+}
+
+// place assigns offsets: planes layer by layer in store order, then strips likewise.
+func (lay *layout) place() {
+	off := 0
+	order := lay.storeOrder()
+	for _, i := range order {
+		l := lay.geometry.Layers[i]
+		k, v := &lay.planes[2*i], &lay.planes[2*i+1]
+		*k = plane{headDim: l.HeadDim, format: l.K, rowsBytes: BlockTokens * l.K.RowBytes(l.HeadDim)}
+		*v = plane{headDim: l.HeadDim, format: l.V, rowsBytes: BlockTokens * l.V.RowBytes(l.HeadDim)}
+		k.off, k.stride = off, k.rowsBytes+v.rowsBytes
+		v.off, v.stride = off+k.rowsBytes, k.stride
+		lay.layers[i][0] = span{off, l.NKVHeads * k.stride}
+		for h := range l.NKVHeads {
+			for _, p := range []*plane{k, v} {
+				lay.units = append(lay.units, unit{p.off + h*p.stride, p.rowsBytes / BlockTokens})
+			}
+		}
+		off += l.NKVHeads * k.stride
+	}
+	for _, i := range order {
+		first := off
+		for side := range 2 {
+			p := &lay.planes[2*i+side]
+			p.scaleOff, p.scaleStride = off, BlockTokens*p.format.ScaleBytes()
+			if p.scaleStride == 0 {
+				continue
+			}
+			for h := range lay.geometry.Layers[i].NKVHeads {
+				lay.units = append(lay.units, unit{off + h*p.scaleStride, p.format.ScaleBytes()})
+			}
+			off += lay.geometry.Layers[i].NKVHeads * p.scaleStride
+		}
+		lay.layers[i][1] = span{first, off - first}
+	}
+	lay.payloadBytes = off
+	lay.tokenBytes = off / BlockTokens
+	lay.slotBytes = (off + slotAlign - 1) / slotAlign * slotAlign
+}
+
+// storeOrder lists the layers, the global ones first.
+func (lay *layout) storeOrder() []int {
+	var global, windowed []int
+	for i, l := range lay.geometry.Layers {
+		if l.Window == 0 {
+			global = append(global, i)
+		} else {
+			windowed = append(windowed, i)
+		}
+	}
+	return append(global, windowed...)
+}
+
+// encodeRecipe writes the recipe bytes of FORMAT.md, section 4.
+func (lay *layout) encodeRecipe() []byte {
+	le := binary.LittleEndian
+	b := make([]byte, 4+recipeBytes*len(lay.geometry.Layers))
+	le.PutUint16(b, uint16(len(lay.geometry.Layers)))
+	for place, i := range lay.storeOrder() {
+		l, e := lay.geometry.Layers[i], b[4+recipeBytes*i:]
+		le.PutUint16(e[0:], uint16(l.NKVHeads))
+		le.PutUint16(e[2:], uint16(l.HeadDim))
+		e[4], e[5] = byte(l.K), byte(l.V)
+		le.PutUint16(e[6:], uint16(place))
+		le.PutUint32(e[8:], uint32(l.Window))
+	}
+	return b
+}
+
+// pack writes the first n tokens of a slot, token-major, to dst (n*tokenBytes).
+func (lay *layout) pack(dst, slot []byte, n int) {
+	for _, u := range lay.units {
+		at := u.off / BlockTokens
+		for t := range n {
+			copy(dst[t*lay.tokenBytes+at:][:u.elemBytes], slot[u.off+t*u.elemBytes:])
+		}
+	}
+}
+
+// unpack is the inverse of pack for the first n tokens of src.
+func (lay *layout) unpack(slot, src []byte, n int) {
+	for _, u := range lay.units {
+		at := u.off / BlockTokens
+		for t := range n {
+			copy(slot[u.off+t*u.elemBytes:][:u.elemBytes], src[t*lay.tokenBytes+at:])
+		}
+	}
+}
+
+// copyRows copies the first n tokens from one slot to another.
+func (lay *layout) copyRows(dst, src []byte, n int) {
+	for _, u := range lay.units {
+		copy(dst[u.off:][:n*u.elemBytes], src[u.off:])
+	}
+}

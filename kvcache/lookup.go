@@ -1,0 +1,138 @@
+package kvcache
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"kvasir/platform/vfs"
+	"kvasir/quant"
+)
+
+// StoredTokens returns how many tokens at the start of the path ids have their rows on disk for that fingerprint, in
+// the format that holds the most. It takes no lock, maps nothing and reads headers only, so that it can run beside the
+// process that writes: payloads are not verified, and a file that is damaged or being written counts as absent.
+func StoredTokens(fsys vfs.FS, home string, fp Fingerprint, ids []int32) (int, error) {
+	dir := filepath.Join(home, "kv", "v1")
+	names, err := fsys.ReadDir(dir)
+	if isNotExist(err) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	most := 0
+	for _, name := range names {
+		if !strings.HasPrefix(name, "m-") {
+			continue
+		}
+		b, err := readFile(fsys, filepath.Join(dir, name, "META"), maxMetaBytes)
+		if err != nil {
+			continue
+		}
+		of, recipe, _, err := decodeMeta(b)
+		if err != nil || of != fp {
+			continue
+		}
+		lay, err := decodeRecipe(recipe)
+		if err != nil {
+			continue
+		}
+		most = max(most, storedPath(fsys, filepath.Join(dir, name), lay, fp, ids))
+	}
+	return most, nil
+}
+
+// storedPath walks the chain of ids through the headers of one namespace's segments.
+func storedPath(fsys vfs.FS, dir string, lay *layout, fp Fingerprint, ids []int32) int {
+	have := map[Hash]*slotHeader{}
+	children := map[Hash][]*slotHeader{}
+	names, err := fsys.ReadDir(dir)
+	if err != nil {
+		return 0
+	}
+	for _, name := range names {
+		if strings.HasPrefix(name, "kv-") && strings.HasSuffix(name, ".seg") {
+			eachHeader(fsys, filepath.Join(dir, name), lay, fp, func(h *slotHeader) {
+				have[h.hash] = h
+				children[h.parent] = append(children[h.parent], h)
+			})
+		}
+	}
+	parent, done := rootHash(fp, lay.recipeHash, nil), 0
+	for len(ids)-done >= BlockTokens {
+		h := have[pathHash(&parent, ids[done:done+BlockTokens])]
+		if h == nil {
+			break
+		}
+		parent, done = h.hash, done+BlockTokens
+	}
+	tail := 0
+	for _, h := range children[parent] {
+		n := 0
+		for n < len(h.ids) && done+n < len(ids) && h.ids[n] == ids[done+n] {
+			n++
+		}
+		tail = max(tail, n)
+	}
+	return done + tail
+}
+
+// eachHeader calls found for every valid slot header of a segment file.
+func eachHeader(fsys vfs.FS, path string, lay *layout, fp Fingerprint, found func(*slotHeader)) {
+	f, err := fsys.OpenFile(path, vfs.Read)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	size, err := f.Size()
+	if err != nil {
+		return
+	}
+	b := make([]byte, headerBytes)
+	var sb *superblock
+	for _, off := range []int64{0, superblockCopy} {
+		if _, err := f.ReadAt(b, off); err == nil {
+			if sb, err = decodeSuperblock(b, lay, fp, size); err == nil {
+				break
+			}
+		}
+	}
+	if sb == nil {
+		return
+	}
+	for slot := range sb.slotCount {
+		if _, err := f.ReadAt(b, headerTableOff+int64(slot)*headerBytes); err != nil {
+			return
+		}
+		if h, err := decodeSlotHeader(b, lay, sb.uuid, uint32(slot)); err == nil {
+			found(h)
+		}
+	}
+}
+
+var errRecipe = errors.New("unusable recipe")
+
+// decodeRecipe is the inverse of encodeRecipe.
+func decodeRecipe(b []byte) (*layout, error) {
+	le := binary.LittleEndian
+	if len(b) < 4 || len(b) != 4+recipeBytes*int(le.Uint16(b)) {
+		return nil, fmt.Errorf("%w: %d bytes", errRecipe, len(b))
+	}
+	var g Geometry
+	for e := b[4:]; len(e) > 0; e = e[recipeBytes:] {
+		g.Layers = append(g.Layers, Layer{NKVHeads: int(le.Uint16(e)), HeadDim: int(le.Uint16(e[2:])),
+			K: quant.KVFormat(e[4]), V: quant.KVFormat(e[5]), Window: int(le.Uint32(e[8:]))})
+	}
+	lay, err := newLayout(g)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(lay.recipe, b) {
+		return nil, fmt.Errorf("%w: not in store order", errRecipe)
+	}
+	return lay, nil
+}

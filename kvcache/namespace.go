@@ -1,0 +1,193 @@
+package kvcache
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"kvasir/platform"
+)
+
+// Namespace holds the blocks of one fingerprint and geometry: an index in memory that sequences share, over segments on
+// disk where there are any. Safe for concurrent use.
+type Namespace struct {
+	lay   *layout
+	fp    Fingerprint
+	disk  *disk // nil: blocks live in memory only
+	stats *counters
+
+	epoch atomic.Uint64 // raised when blocks in use lost their backing
+
+	mu     sync.Mutex // guards what follows and the fields of every block
+	blocks map[Hash]*block
+	roots  map[Hash]*block
+	lru    blockList
+	pool   [][]byte // idle buffers of slotBytes
+	nOpen  int      // sequences not closed
+	closed bool
+}
+
+// idleBuffers is how many idle buffers stay allocated: a full reservation and its tail, and scratch.
+const idleBuffers = MaxReserve/BlockTokens + 4
+
+// NewRAM returns a namespace without files, in which f32 rows are allowed too. A block lives as long as a sequence
+// holds it. It returns an error that wraps ErrGeometry when g cannot be used.
+func NewRAM(g Geometry) (*Namespace, error) {
+	lay, err := newLayout(g)
+	if err != nil {
+		return nil, err
+	}
+	return newNamespace(lay, Fingerprint{}, new(counters)), nil
+}
+
+func newNamespace(lay *layout, fp Fingerprint, stats *counters) *Namespace {
+	return &Namespace{lay: lay, fp: fp, stats: stats, blocks: map[Hash]*block{}, roots: map[Hash]*block{}}
+}
+
+// BlockBytes returns the bytes of one block of 64 tokens, in memory and on disk, its header apart.
+func (n *Namespace) BlockBytes() int { return n.lay.slotBytes }
+
+// TokenBytes returns the bytes of the rows of one token.
+func (n *Namespace) TokenBytes() int { return n.lay.tokenBytes }
+
+// Durable reports whether new blocks of this namespace go to disk at present.
+func (n *Namespace) Durable() bool { return n.disk != nil && n.disk.writable() }
+
+// NewSequence returns an empty sequence. The salt keeps the blocks of different users apart; it may be nil.
+func (n *Namespace) NewSequence(salt []byte) *Sequence {
+	h := rootHash(n.fp, n.lay.recipeHash, salt)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.nOpen++
+	root := n.root(h)
+	n.pin(root)
+	return &Sequence{
+		ns:      n,
+		root:    root,
+		ids:     make([]int32, 0, 4096),
+		entries: make([]entry, 0, 4096/BlockTokens),
+		epoch:   n.epoch.Load(),
+	}
+}
+
+// Close frees the memory of a namespace whose sequences are closed; with one still open it changes nothing and returns
+// ErrBusy. A namespace of a Store is closed by the Store.
+func (n *Namespace) Close() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed {
+		return nil
+	}
+	if n.nOpen > 0 {
+		return fmt.Errorf("%w: %d sequences open", ErrBusy, n.nOpen)
+	}
+	n.closed = true
+	var err error
+	for _, b := range n.pool {
+		err = errors.Join(err, platform.Unmap(b))
+	}
+	n.pool = nil
+	n.blocks, n.roots, n.lru = map[Hash]*block{}, map[Hash]*block{}, blockList{}
+	if n.disk != nil {
+		n.disk.broken.Store(true)
+	}
+	return err
+}
+
+// getBuffer returns slotBytes of memory outside the Go heap; what it holds is arbitrary.
+func (n *Namespace) getBuffer() ([]byte, error) {
+	n.mu.Lock()
+	if last := len(n.pool) - 1; last >= 0 {
+		b := n.pool[last]
+		n.pool = n.pool[:last]
+		n.mu.Unlock()
+		return b, nil
+	}
+	n.mu.Unlock()
+	b, err := platform.MapAnonymous(n.lay.slotBytes)
+	if err != nil {
+		return nil, fmt.Errorf("kv block of %d bytes: %w: %w", n.lay.slotBytes, ErrNoMemory, err)
+	}
+	return b, nil
+}
+
+func (n *Namespace) putBuffer(b []byte) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.putBufferLocked(b)
+}
+
+func (n *Namespace) putBufferLocked(b []byte) {
+	if len(n.pool) < idleBuffers {
+		n.pool = append(n.pool, b)
+		return
+	}
+	_ = platform.Unmap(b) // fails only for a slice that is not a mapping of ours
+}
+
+// rows returns the rows of a pinned FULL block in slot layout, after its checksums were compared once in this process.
+func (n *Namespace) rows(b *block) ([]byte, error) {
+	n.mu.Lock()
+	ram := b.ram
+	n.mu.Unlock()
+	if ram != nil {
+		return ram, nil
+	}
+	if b.seg.view != nil && b.verified.Load() {
+		return b.seg.slotView(b.slot), nil
+	}
+	buf, err := n.getBuffer()
+	if err != nil {
+		return nil, err
+	}
+	if err := n.readChecked(b, buf); err != nil {
+		n.putBuffer(buf)
+		return nil, err
+	}
+	if b.seg.view != nil {
+		n.putBuffer(buf)
+		return b.seg.slotView(b.slot), nil
+	}
+	// No mapping: the block is used from a copy until its last holder lets go.
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if b.ram == nil {
+		b.ram = buf
+	} else {
+		n.putBufferLocked(buf)
+	}
+	return b.ram, nil
+}
+
+// readChecked reads the payload of a pinned stored block and compares its checksums. The error wraps errDamaged.
+func (n *Namespace) readChecked(b *block, buf []byte) error {
+	payload := buf[:len(b.ids)*n.lay.tokenBytes]
+	if _, err := b.seg.file.ReadAt(payload, b.seg.slotOff(b.slot)); err != nil {
+		return fmt.Errorf("%s slot %d: %w: %w", b.seg.name, b.slot, errDamaged, err)
+	}
+	for layer, want := range b.crcs {
+		if got := n.lay.layerCRC(payload, len(b.ids), &b.hash, b.slot, layer); got != want {
+			return fmt.Errorf("%s slot %d: %w: layer %d checksum %08x, want %08x", b.seg.name, b.slot, errDamaged, layer, got, want)
+		}
+	}
+	if !b.verified.Swap(true) {
+		n.stats.verifiedBlocks.Add(1)
+	}
+	return nil
+}
+
+// discard drops a pinned block whose payload cannot be used, and releases it.
+func (n *Namespace) discard(b *block) {
+	n.stats.damagedBlocks.Add(1)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.drop(b)
+	n.unpin(b)
+}
+
+func (n *Namespace) release(b *block) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.unpin(b)
+}

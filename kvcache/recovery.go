@@ -1,0 +1,220 @@
+package kvcache
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"kvasir/platform/vfs"
+)
+
+// recover opens the directory of n, making it if it is absent, and fills the index from the slot headers: rules R3 to R8 of
+// FORMAT.md. It changes no file that exists.
+func (d *disk) recover(n *Namespace, inputs []byte) error {
+	if err := d.checkMeta(n, inputs); err != nil {
+		return err
+	}
+	names, err := d.store.fs.ReadDir(d.dir)
+	if err != nil {
+		return err
+	}
+	d.next = 1
+	var found []*block
+	for _, name := range names {
+		var number int
+		if _, err := fmt.Sscanf(name, "kv-%06d.seg", &number); err != nil || fmt.Sprintf("kv-%06d.seg", number) != name {
+			continue
+		}
+		d.next = max(d.next, number+1)
+		seg, err := d.openSegment(n.lay, n.fp, name)
+		if err != nil {
+			n.stats.damagedBlocks.Add(1)
+			continue // set aside: ignored, not changed
+		}
+		blocks, err := d.readHeaders(seg, n.lay)
+		if err != nil {
+			n.stats.damagedBlocks.Add(1)
+			_ = seg.close()
+			continue
+		}
+		d.segments = append(d.segments, seg)
+		found = append(found, blocks...)
+	}
+	d.index(n, found)
+	return nil
+}
+
+// checkMeta applies rule R3, and writes META and the directory where there is neither.
+func (d *disk) checkMeta(n *Namespace, inputs []byte) error {
+	path := filepath.Join(d.dir, "META")
+	b, err := readFile(d.store.fs, path, maxMetaBytes)
+	if errors.Is(err, fs.ErrNotExist) && !d.store.readOnly {
+		return d.createMeta(n, inputs)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	fp, recipe, _, err := decodeMeta(b)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if fp != n.fp || !bytes.Equal(recipe, n.lay.recipe) {
+		return fmt.Errorf("%s: %w: made for another model or recipe", path, errSegment)
+	}
+	return nil
+}
+
+func (d *disk) createMeta(n *Namespace, inputs []byte) error {
+	fsys := d.store.fs
+	b := encodeMeta(n.lay, n.fp, inputs)
+	if len(b) > maxMetaBytes {
+		b = encodeMeta(n.lay, n.fp, nil)
+	}
+	if err := fsys.MkdirAll(d.dir); err != nil {
+		return err
+	}
+	tmp := filepath.Join(d.store.tmpDir(), filepath.Base(d.dir)+"-META")
+	if err := fsys.Remove(tmp); err != nil && !isNotExist(err) {
+		return err
+	}
+	f, err := fsys.OpenFile(tmp, vfs.Write|vfs.Create|vfs.Excl)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(b, 0)
+	if err == nil {
+		err = f.Fdatasync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := fsys.Rename(tmp, filepath.Join(d.dir, "META")); err != nil {
+		return err
+	}
+	n.stats.headerBytes.Add(uint64(len(b)))
+	return errors.Join(fsys.SyncDir(d.dir), fsys.SyncDir(d.store.kvDir()))
+}
+
+// readFile reads a whole file of at most limit bytes.
+func readFile(fsys vfs.FS, path string, limit int64) ([]byte, error) {
+	f, err := fsys.OpenFile(path, vfs.Read)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	size, err := f.Size()
+	if err != nil {
+		return nil, err
+	}
+	if size > limit {
+		return nil, fmt.Errorf("%d bytes, want at most %d", size, limit)
+	}
+	b := make([]byte, size)
+	if _, err := f.ReadAt(b, 0); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// readHeaders reads the header table of a segment, in pieces, and applies rule R5. Slots without a block are free.
+func (d *disk) readHeaders(seg *segment, lay *layout) ([]*block, error) {
+	const step = 64
+	buf := make([]byte, min(step, seg.slotCount)*headerBytes)
+	var blocks []*block
+	var free []uint32
+	for first := 0; first < seg.slotCount; first += step {
+		piece := buf[:min(step, seg.slotCount-first)*headerBytes]
+		if _, err := seg.file.ReadAt(piece, headerTableOff+int64(first)*headerBytes); err != nil {
+			return nil, err
+		}
+		for i := 0; i < len(piece)/headerBytes; i++ {
+			slot := uint32(first + i)
+			h, err := decodeSlotHeader(piece[i*headerBytes:][:headerBytes], lay, seg.uuid, slot)
+			if err != nil {
+				free = append(free, slot)
+				continue
+			}
+			blocks = append(blocks, &block{
+				hash: h.hash, parent: &block{hash: h.parent}, ids: h.ids, firstPos: int(h.firstPos), seq: h.seq, crcs: h.crcs,
+				seg: seg, slot: slot,
+			})
+		}
+	}
+	slices.Reverse(free) // the lowest slot is used first
+	seg.free = free
+	return blocks, nil
+}
+
+// index builds the tree of the blocks found (rules R6 to R8) and their order of use.
+func (d *disk) index(n *Namespace, found []*block) {
+	slices.SortFunc(found, func(a, b *block) int {
+		if a.firstPos != b.firstPos {
+			return a.firstPos - b.firstPos
+		}
+		if a.seq != b.seq {
+			if a.seq < b.seq {
+				return -1
+			}
+			return 1
+		}
+		if c := strings.Compare(a.seg.name, b.seg.name); c != 0 {
+			return c
+		}
+		return int(a.slot) - int(b.slot)
+	})
+	var kept []*block
+	for _, b := range found {
+		d.seq = max(d.seq, b.seq)
+		parent := n.blocks[b.parent.hash]
+		if b.firstPos == 0 {
+			parent = n.root(b.parent.hash)
+		}
+		if parent == nil || n.blocks[b.hash] != nil || b.firstPos > 0 && (!parent.full() || parent.firstPos+BlockTokens != b.firstPos) {
+			b.seg.release(b.slot)
+			continue
+		}
+		b.parent = parent
+		n.insert(b)
+		kept = append(kept, b)
+	}
+	// A block counts as used when anything below it was written. Deepest first, so that maxima travel up.
+	used := make(map[*block]uint64, len(kept))
+	for _, b := range slices.Backward(kept) {
+		used[b] = max(used[b], b.seq)
+		used[b.parent] = max(used[b.parent], used[b])
+	}
+	slices.SortStableFunc(kept, func(a, b *block) int {
+		if used[a] != used[b] {
+			if used[a] < used[b] {
+				return -1
+			}
+			return 1
+		}
+		return b.firstPos - a.firstPos
+	})
+	for _, b := range kept {
+		n.lru.push(b)
+	}
+	parents := map[*block]bool{}
+	for _, b := range kept {
+		if !b.full() && !parents[b.parent] {
+			parents[b.parent] = true
+			n.dropAllCovered(b.parent)
+		}
+	}
+}
+
+// dropAllCovered applies rule R8 to the children of one block: in lexical order a prefix stands before what it begins.
+func (n *Namespace) dropAllCovered(parent *block) {
+	children := slices.Clone(parent.children)
+	slices.SortFunc(children, func(a, b *block) int { return slices.Compare(a.ids, b.ids) })
+	for i := 0; i+1 < len(children); i++ {
+		if commonPrefix(children[i].ids, children[i+1].ids) == len(children[i].ids) {
+			n.drop(children[i])
+		}
+	}
+}

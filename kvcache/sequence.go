@@ -1,0 +1,319 @@
+package kvcache
+
+import (
+	"errors"
+	"fmt"
+
+	"kvasir/quant"
+)
+
+// Errors of sequences.
+var (
+	// ErrReserve: more positions asked for, or committed, than allowed.
+	ErrReserve = errors.New("kv positions out of range")
+	// ErrClosed: the sequence or the store is closed.
+	ErrClosed = errors.New("kv sequence or store is closed")
+	// ErrBusy: sequences are still open.
+	ErrBusy = errors.New("kv store is in use")
+	// ErrNoMemory: the system gave no memory for a block.
+	ErrNoMemory = errors.New("no memory for kv block")
+	// ErrLost: the disk lost blocks that the sequence was using. The sequence now ends before them; compute from Len on.
+	ErrLost = errors.New("kv blocks lost by the disk")
+
+	errDamaged = errors.New("damaged kv block")
+)
+
+// Sequence is the KV path of one conversation: positions [0, Len). It holds its blocks: they are not evicted, rewritten
+// or moved while it is open. Calls must not overlap, with one exception: between Reserve and Commit any number of
+// goroutines may call Plane and read the rows of committed positions, and write disjoint rows of reserved ones.
+type Sequence struct {
+	ns       *Namespace
+	root     *block
+	ids      []int32 // of the committed positions
+	entries  []entry // one per started block of [0, reserved)
+	reserved int     // positions [len(ids), reserved) may be written
+	epoch    uint64  // of the namespace, when the entries were last looked at
+	closed   bool
+}
+
+// entry is one block of a path: sealed (block set, data is shared and read-only) or private (block nil, data is ours).
+type entry struct {
+	data  []byte
+	block *block
+}
+
+// Len returns the number of committed positions.
+func (q *Sequence) Len() int { return len(q.ids) }
+
+// IDs returns the token ids of the committed positions: read-only, valid until the next call that changes them.
+func (q *Sequence) IDs() []int32 { return q.ids }
+
+// Blocks returns the number of blocks that hold positions [0, Len + reserved).
+func (q *Sequence) Blocks() int { return len(q.entries) }
+
+// Plane returns the rows of a layer (in the model's order), KV head and side in a block (positions 64*block and up): all
+// 64 rows, of which those of committed and reserved positions mean something. The slices are valid until the next
+// Reserve, Commit, Truncate, Match or Close. Only rows of reserved positions may be written, through Rows and Scales.
+func (q *Sequence) Plane(layer, head int, side Side, block int) quant.KVPlane {
+	p := &q.ns.lay.planes[2*layer+int(side)]
+	data := q.entries[block].data
+	off := p.off + head*p.stride
+	scaleOff := p.scaleOff + head*p.scaleStride
+	return quant.KVPlane{
+		Format:  p.format,
+		HeadDim: p.headDim,
+		Rows:    data[off : off+p.rowsBytes : off+p.rowsBytes],
+		Scales:  data[scaleOff : scaleOff+p.scaleStride : scaleOff+p.scaleStride],
+	}
+}
+
+// Reserve makes positions [Len, Len+n) writable, 0 <= n <= MaxReserve. Rows that were written in an earlier reservation
+// and not committed are kept. The error wraps ErrReserve, ErrNoMemory, ErrLost or ErrClosed.
+func (q *Sequence) Reserve(n int) error {
+	if q.closed {
+		return ErrClosed
+	}
+	if n < 0 || n > MaxReserve {
+		return fmt.Errorf("%w: reserve %d, want 0 to %d", ErrReserve, n, MaxReserve)
+	}
+	if q.epoch != q.ns.epoch.Load() {
+		if err := q.rehome(); err != nil {
+			return err
+		}
+	}
+	end := len(q.ids) + n
+	for len(q.entries)*BlockTokens < end {
+		buf, err := q.ns.getBuffer()
+		if err != nil {
+			return err
+		}
+		q.entries = append(q.entries, entry{data: buf})
+	}
+	q.reserved = max(q.reserved, end)
+	return nil
+}
+
+// Commit says that the first len(ids) reserved positions now hold the rows of these tokens. Blocks that are thereby full are
+// sealed: shared, and stored if the disk lets us. A disk that fails makes the block stay in memory and shows in
+// Store.Status; it is no error here. The error wraps ErrReserve or ErrClosed.
+func (q *Sequence) Commit(ids []int32) error {
+	if q.closed {
+		return ErrClosed
+	}
+	if len(q.ids)+len(ids) > q.reserved {
+		return fmt.Errorf("%w: commit %d at %d, reserved to %d", ErrReserve, len(ids), len(q.ids), q.reserved)
+	}
+	first := len(q.ids) / BlockTokens
+	q.ids = append(q.ids, ids...)
+	for b := first; (b+1)*BlockTokens <= len(q.ids); b++ {
+		q.seal(b)
+	}
+	return nil
+}
+
+// parent returns the sealed block before block b, or the root.
+func (q *Sequence) parent(b int) *block {
+	if b == 0 {
+		return q.root
+	}
+	return q.entries[b-1].block
+}
+
+// seal turns private block b, whose 64 tokens are committed, into a shared one.
+func (q *Sequence) seal(b int) {
+	e, parent := &q.entries[b], q.parent(b)
+	ids := q.ids[b*BlockTokens : (b+1)*BlockTokens]
+	h := pathHash(&parent.hash, ids)
+	if other := q.ns.find(parent, h, ids, b*BlockTokens); other != nil {
+		if rows, err := q.ns.rows(other); err == nil {
+			q.ns.putBuffer(e.data)
+			q.ns.stats.shared.Add(1)
+			*e = entry{rows, other}
+			return
+		}
+		q.ns.discard(other)
+	}
+	*e = q.ns.seal(parent, h, ids, b*BlockTokens, e.data)
+}
+
+// Match resets the sequence to the longest stored prefix of ids and returns its length: blocks of its own, blocks in the
+// index, and at the first block that is not there the rows of the one that shares most tokens. Logits need at least one
+// token to compute: pass all ids but the last. An uncommitted reservation is dropped, and so is an unflushed tail that is not a prefix of ids.
+// Damaged blocks shorten the result. The error wraps ErrClosed or ErrNoMemory; the sequence is then usable, and Len says how long.
+func (q *Sequence) Match(ids []int32) (reused int, err error) {
+	if q.closed {
+		return 0, ErrClosed
+	}
+	if q.epoch != q.ns.epoch.Load() {
+		if err := q.rehome(); err != nil && !errors.Is(err, ErrLost) {
+			return len(q.ids), err
+		}
+	}
+	if err := q.Truncate(commonPrefix(q.ids, ids)); err != nil {
+		return len(q.ids), err
+	}
+	kept := len(q.ids)
+	err = q.extend(ids)
+	q.ns.stats.reusedTokens.Add(uint64(len(q.ids)))
+	q.ns.stats.matchedFromStore.Add(uint64(len(q.ids) - kept))
+	return len(q.ids), err
+}
+
+// extend appends what the index has of ids behind the positions that are there.
+func (q *Sequence) extend(ids []int32) error {
+	n := q.ns
+	for {
+		b := len(q.ids) / BlockTokens
+		at := b * BlockTokens
+		if len(ids) < at+BlockTokens {
+			break
+		}
+		parent, next := q.parent(b), ids[at:at+BlockTokens]
+		found := n.find(parent, pathHash(&parent.hash, next), next, at)
+		if found == nil {
+			break
+		}
+		rows, err := n.rows(found)
+		if errors.Is(err, ErrNoMemory) {
+			n.release(found)
+			return err
+		} else if err != nil {
+			n.discard(found)
+			break
+		}
+		if len(q.entries) > b { // our own rows of the same tokens, not needed any more
+			q.drop(b)
+		}
+		q.entries = append(q.entries, entry{rows, found})
+		q.ids = append(q.ids[:at], next...)
+		q.reserved = len(q.ids)
+	}
+	return q.extendTail(ids)
+}
+
+// extendTail copies rows of the block that shares the longest prefix with what follows, if that is more than we have.
+func (q *Sequence) extendTail(ids []int32) error {
+	n := q.ns
+	b := len(q.ids) / BlockTokens
+	at := b * BlockTokens
+	ids = ids[:min(len(ids), at+BlockTokens-1)] // a tail is never a whole block
+	for {
+		source, length := n.bestChild(q.parent(b), ids[at:])
+		if source == nil || length <= len(q.ids)-at {
+			if source != nil {
+				n.release(source)
+			}
+			return nil
+		}
+		if len(q.entries) == b {
+			buf, err := n.getBuffer()
+			if err != nil {
+				n.release(source)
+				return err
+			}
+			q.entries = append(q.entries, entry{data: buf})
+		}
+		err := n.copyTail(q.entries[b].data, source, length)
+		switch {
+		case err == nil:
+			n.release(source)
+			q.ids = append(q.ids[:at], ids[at:at+length]...)
+			q.reserved = len(q.ids)
+			return nil
+		case errors.Is(err, ErrNoMemory):
+			n.release(source)
+			q.dropEmptyTail()
+			return err
+		default:
+			n.discard(source)
+			q.dropEmptyTail()
+		}
+	}
+}
+
+// dropEmptyTail releases a tail buffer that holds no committed position.
+func (q *Sequence) dropEmptyTail() {
+	if b := len(q.entries) - 1; b >= 0 && b*BlockTokens >= len(q.ids) {
+		q.drop(b)
+	}
+}
+
+// copyTail copies the first length tokens of a pinned block to a private one; dst changes only on success.
+func (n *Namespace) copyTail(dst []byte, source *block, length int) error {
+	if source.full() {
+		rows, err := n.rows(source)
+		if err == nil {
+			n.lay.copyRows(dst, rows, length)
+		}
+		return err
+	}
+	buf, err := n.getBuffer()
+	if err != nil {
+		return err
+	}
+	defer n.putBuffer(buf)
+	if err := n.readChecked(source, buf); err != nil {
+		return err
+	}
+	n.lay.unpack(dst, buf, length)
+	return nil
+}
+
+// Truncate forgets the positions from n on, and any reservation. Rows of a sealed block that stay are copied to a private
+// one. The error wraps ErrReserve (n > Len), ErrNoMemory (the sequence is unchanged) or ErrClosed.
+func (q *Sequence) Truncate(n int) error {
+	if q.closed {
+		return ErrClosed
+	}
+	if n < 0 || n > len(q.ids) {
+		return fmt.Errorf("%w: truncate to %d, have %d", ErrReserve, n, len(q.ids))
+	}
+	keep := (n + BlockTokens - 1) / BlockTokens
+	if r := n % BlockTokens; r != 0 && q.entries[keep-1].block != nil {
+		buf, err := q.ns.getBuffer()
+		if err != nil {
+			return err
+		}
+		e := &q.entries[keep-1]
+		q.ns.lay.copyRows(buf, e.data, r)
+		for len(q.entries) > keep {
+			q.drop(len(q.entries) - 1)
+		}
+		q.ns.release(e.block)
+		*e = entry{data: buf}
+	}
+	for len(q.entries) > keep {
+		q.drop(len(q.entries) - 1)
+	}
+	q.ids = q.ids[:n]
+	q.reserved = n
+	return nil
+}
+
+// drop releases entry b, the last one.
+func (q *Sequence) drop(b int) {
+	e := q.entries[b]
+	q.entries = q.entries[:b]
+	if e.block != nil {
+		q.ns.release(e.block)
+	} else {
+		q.ns.putBuffer(e.data)
+	}
+}
+
+// Close releases all blocks without writing the tail (see Flush). Further calls return ErrClosed.
+func (q *Sequence) Close() error {
+	if q.closed {
+		return ErrClosed
+	}
+	q.closed = true
+	for len(q.entries) > 0 {
+		q.drop(len(q.entries) - 1)
+	}
+	q.ids, q.reserved = nil, 0
+	q.ns.mu.Lock()
+	defer q.ns.mu.Unlock()
+	q.ns.unpin(q.root)
+	q.ns.nOpen--
+	return nil
+}

@@ -1,0 +1,17 @@
+package platform
+
+import "errors"
+
+// Sentinels that the storage primitives wrap; the errno stays in the chain.
+var (
+	// ErrLocked: another open file description holds the lock.
+	ErrLocked = errors.New("locked by another process")
+	// ErrUnsupported: this system or file system lacks the operation.
+	ErrUnsupported = errors.New("operation not supported here")
+)
+
+// Space is what a file system reports about itself, in bytes.
+type Space struct {
+	Total int64 // size of the file system
+	Free  int64 // available to an unprivileged writer
+}

@@ -1,0 +1,143 @@
+package vfs
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"kvasir/platform"
+)
+
+// OS returns the file system of the operating system.
+func OS() FS { return osFS{} }
+
+type osFS struct{}
+
+type osFile struct{ f *os.File }
+
+func (osFS) OpenFile(path string, flag Flag) (File, error) {
+	mode := os.O_RDONLY
+	if flag&Write != 0 {
+		mode = os.O_RDWR
+	}
+	if flag&Create != 0 {
+		mode |= os.O_CREATE
+	}
+	if flag&Excl != 0 {
+		mode |= os.O_EXCL
+	}
+	// The kind of file is checked before the open as well: opening a device
+	// can have effects of its own.
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("open %s: %w: mode %v", path, ErrNotRegular, info.Mode())
+	}
+	f, err := os.OpenFile(path, mode|platform.OpenNoFollow, 0o600)
+	if err != nil {
+		return nil, classify(err)
+	}
+	info, err := f.Stat()
+	if err == nil && (!info.Mode().IsRegular() || platform.LinkCount(info) != 1) {
+		err = fmt.Errorf("open %s: %w: mode %v, %d links", path, ErrNotRegular, info.Mode(), platform.LinkCount(info))
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &osFile{f}, nil
+}
+
+func (osFS) MkdirAll(path string) error { return classify(os.MkdirAll(path, 0o700)) }
+
+func (osFS) ReadDir(path string) ([]string, error) {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil, classify(err)
+	}
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name()
+	}
+	return names, nil
+}
+
+func (osFS) Stat(path string) (Info, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return Info{}, err
+	}
+	return Info{Bytes: info.Size(), Modified: info.ModTime()}, nil
+}
+
+func (osFS) Rename(oldPath, newPath string) error { return classify(os.Rename(oldPath, newPath)) }
+func (osFS) Remove(path string) error             { return classify(os.Remove(path)) }
+func (osFS) SyncDir(path string) error            { return classify(platform.SyncDir(path)) }
+func (osFS) Free(path string) (platform.Space, error) {
+	return platform.FreeSpace(path)
+}
+
+func (f *osFile) ReadAt(p []byte, off int64) (int, error) { return f.f.ReadAt(p, off) }
+
+func (f *osFile) WriteAt(p []byte, off int64) (int, error) {
+	n, err := f.f.WriteAt(p, off)
+	return n, classify(err)
+}
+
+func (f *osFile) Size() (int64, error) {
+	info, err := f.f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+func (f *osFile) Truncate(size int64) error { return classify(f.f.Truncate(size)) }
+func (f *osFile) Fdatasync() error          { return classify(platform.Fdatasync(f.f)) }
+func (f *osFile) Punch(off, n int64) error  { return classify(platform.PunchHole(f.f, off, n)) }
+func (f *osFile) Lock() error               { return platform.LockExclusive(f.f) }
+func (f *osFile) Close() error              { return f.f.Close() }
+func (f *osFile) Unmap(view []byte) error   { return platform.Unmap(view) }
+
+func (f *osFile) Map(size int64) ([]byte, error) {
+	have, err := f.Size()
+	if err != nil {
+		return nil, err
+	}
+	if size > have {
+		return nil, fmt.Errorf("map %d bytes of %s: the file has %d", size, f.f.Name(), have)
+	}
+	return platform.MapReadOnly(f.f, size)
+}
+
+// Fallocate falls back to writing zeros from the end of the file on, which is
+// the only part that can lack space on file systems without the call.
+func (f *osFile) Fallocate(off, n int64) error {
+	err := platform.Fallocate(f.f, off, n)
+	if !errors.Is(err, ErrUnsupported) {
+		return classify(err)
+	}
+	size, err := f.Size()
+	if err != nil {
+		return err
+	}
+	zeros := make([]byte, 1<<20)
+	for at := max(off, size); at < off+n; {
+		w, err := f.WriteAt(zeros[:min(int64(len(zeros)), off+n-at)], at)
+		if err != nil {
+			return err
+		}
+		at += int64(w)
+	}
+	return nil
+}
+
+// classify puts the sentinel of this package on top of the system's error.
+func classify(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case platform.IsNoSpace(err):
+		return fmt.Errorf("%w (%w)", ErrNoSpace, err)
+	case platform.IsReadOnly(err):
+		return fmt.Errorf("%w (%w)", ErrReadOnly, err)
+	}
+	return err
+}
