@@ -1,0 +1,65 @@
+# make            this list
+# make build      ./kvasir, static
+# make test       every test that needs nothing but Go
+
+SHELL    := /bin/bash
+GO       ?= go
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS   = -s -w -X kvasir/internal/buildinfo.version=$(VERSION)
+TARGETS   = linux/amd64 linux/arm64 linux/arm/7 linux/riscv64
+FUZZTIME ?= 20s
+QEMU     ?= qemu-aarch64-static
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
+
+export CGO_ENABLED = 0
+
+.PHONY: help build build-all test test-arm64 fuzz bench check vet-all demo-resume clean
+
+help: ## this list
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+build: ## ./kvasir: one static binary for this machine
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o kvasir .
+
+build-all: ## dist/kvasir-OS-ARCH for every supported board
+	@mkdir -p dist
+	@for t in $(TARGETS); do \
+	  IFS=/ read -r os arch arm <<< "$$t"; \
+	  echo "dist/kvasir-$$os-$$arch$${arm:+v$$arm}"; \
+	  GOOS=$$os GOARCH=$$arch GOARM=$$arm $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o "dist/kvasir-$$os-$$arch$${arm:+v$$arm}" . || exit 1; \
+	done
+
+test: ## all tests (under 10 minutes on 2 cores)
+	$(GO) test ./...
+
+# The packages whose code differs on arm64, or whose results must be the same bits there.
+ARM64_PACKAGES = ./quant/... ./engine/ops ./engine/sample ./engine ./kvcache ./gguf
+
+test-arm64: ## the arm64 kernels and golden bits under qemu-user, without and with dotprod and i8mm
+	@mkdir -p dist/arm64
+	GOARCH=arm64 $(GO) test -c -o dist/arm64/ $(ARM64_PACKAGES)
+	@sh testdata/arm64.sh $(QEMU) dist/arm64 $(ARM64_PACKAGES)
+
+fuzz: ## every fuzz target for FUZZTIME each
+	@sh testdata/fuzz.sh $(FUZZTIME)
+
+bench: build ## speed of this machine on the built-in model
+	./kvasir bench -p 256 -n 64
+
+check: vet-all ## vet for every target, staticcheck, layering, formatting
+	@test -z "$$(gofmt -l . | grep -v _asm/)" || { gofmt -l .; echo 'not gofmt-ed'; exit 1; }
+	$(GO) run $(STATICCHECK) ./...
+	$(GO) test ./internal/layering
+
+vet-all:
+	@for t in $(TARGETS); do \
+	  IFS=/ read -r os arch arm <<< "$$t"; echo "vet $$t"; \
+	  GOOS=$$os GOARCH=$$arch GOARM=$$arm $(GO) vet ./... || exit 1; \
+	done
+
+demo-resume: build ## start a conversation, kill -9 it in the middle of an answer, go on
+	@sh testdata/demo-resume.sh ./kvasir
+
+clean:
+	rm -rf kvasir dist
+

@@ -1,0 +1,410 @@
+package engine
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"kvasir/engine/chat"
+	"kvasir/engine/sample"
+	"kvasir/engine/token"
+	"kvasir/kvcache"
+)
+
+var (
+	// ErrOtherModel says that a session was held with another model.
+	ErrOtherModel = errors.New("session belongs to another model")
+	// ErrNothingToContinue says that the last turn of a session is no answer that was cut off.
+	ErrNothingToContinue = errors.New("nothing to continue")
+)
+
+// Why an answer ended, as the journal records it.
+const (
+	FinishStop        = "stop"        // the model ended it
+	FinishLength      = "length"      // the limit of tokens
+	FinishContext     = "context"     // the context is full
+	FinishInterrupted = "interrupted" // the caller
+)
+
+// ConversationOptions say how answers are made.
+type ConversationOptions struct {
+	Size   int  // positions of the context, 0: what the model was trained for
+	Batch  int  // tokens of one pass, 0: MaxBatch
+	Raw    bool // continue the text as it is, without the chat template
+	System string
+	Sample sample.Params
+}
+
+// Conversation is a dialogue with a model. With a session name every turn is in a journal before it is acknowledged,
+// and every token before the caller sees it. A Conversation is used by one goroutine at a time.
+type Conversation struct {
+	m       *Model
+	ctx     *Context
+	journal *kvcache.Journal // nil: not kept
+	prompt  prompter
+	sampler *sample.Sampler
+	stream  *token.Stream
+	system  string
+
+	turns []Turn
+	ids   []int32 // of all turns: what the context holds, or is to hold
+	saved []byte  // sampler state of an answer that another process left unfinished
+	state []byte
+	text  []byte
+}
+
+// Turn is one message of a conversation.
+type Turn struct {
+	Role, Text string
+	Tokens     int
+	CutOff     bool // an answer that did not come to its end
+}
+
+// Progress reports the prefill of a prompt. It may be nil.
+type Progress func(done, total int)
+
+// Resumed says what taking a conversation up again took.
+type Resumed struct {
+	Turns    int
+	Tokens   int // of the conversation
+	Reused   int // of these, found in the KV store
+	Computed int // of these, computed again
+	Took     time.Duration
+}
+
+// Answer says how an answer came about.
+type Answer struct {
+	PromptTokens, ReusedTokens, ComputedTokens, GeneratedTokens int
+
+	Prefill, Generate time.Duration // Generate from the first token on
+	FirstToken        time.Time     // when it was handed out; zero if there was none
+	Finish            string
+}
+
+// NewConversation starts a conversation that is not kept.
+func (m *Model) NewConversation(w *Memory, opt ConversationOptions) (*Conversation, error) {
+	return m.newConversation(w, opt)
+}
+
+// OpenSession starts or takes up the session of that name. What the store does not hold of an earlier conversation is
+// computed before it returns: after a crash at most the tokens of one unfinished block.
+func (m *Model) OpenSession(ctx context.Context, w *Memory, name string, opt ConversationOptions, progress Progress) (*Conversation, Resumed, error) {
+	if w.Sessions == nil {
+		return nil, Resumed{}, errors.New("no home directory: sessions cannot be kept (set KVASIR_HOME)")
+	}
+	c, err := m.newConversation(w, opt)
+	if err != nil {
+		return nil, Resumed{}, err
+	}
+	r, err := c.openJournal(ctx, w, name, progress)
+	if err != nil {
+		return nil, r, errors.Join(fmt.Errorf("session %q: %w", name, err), c.Close())
+	}
+	return c, r, nil
+}
+
+func (m *Model) newConversation(w *Memory, opt ConversationOptions) (*Conversation, error) {
+	if m.Tokenizer == nil {
+		return nil, fmt.Errorf("model %q: %w", m.Name(), m.TokenizerErr)
+	}
+	sampler, err := sample.New(opt.Sample, m.Config.NVocab)
+	if err != nil {
+		return nil, err
+	}
+	c := &Conversation{m: m, system: opt.System, prompt: prompter{tok: m.Tokenizer}, sampler: sampler,
+		stream: m.Tokenizer.NewStream(token.DecodeOptions{})}
+	if !opt.Raw {
+		if m.TemplateErr != nil && !errors.Is(m.TemplateErr, chat.ErrNoTemplate) {
+			return nil, fmt.Errorf("model %q: %w: %w", m.Name(), ErrTemplate, m.TemplateErr)
+		}
+		c.prompt.tpl = m.Template
+	}
+	c.ctx = w.NewContext(m, opt.Size, opt.Batch)
+	return c, nil
+}
+
+func (c *Conversation) openJournal(ctx context.Context, w *Memory, name string, progress Progress) (r Resumed, err error) {
+	start := time.Now()
+	j, past, err := w.Sessions.Open(name)
+	if errors.Is(err, kvcache.ErrNoSession) {
+		if c.journal, err = w.Sessions.Create(name); err != nil {
+			return r, err
+		}
+		return r, c.journal.Model(kvcache.ModelRecord{Fingerprint: w.fp, Name: c.m.Name()})
+	}
+	if err != nil {
+		return r, err
+	}
+	c.journal = j
+	if past.Model.Name == "" && len(past.Turns) == 0 {
+		return r, j.Model(kvcache.ModelRecord{Fingerprint: w.fp, Name: c.m.Name()})
+	}
+	if past.Model.Fingerprint != w.fp {
+		return r, fmt.Errorf("%w: %q (weights or numerics differ); start a new session, or give that model with -m", ErrOtherModel, past.Model.Name)
+	}
+	if past.Damaged {
+		return r, fmt.Errorf("the journal is damaged (%d gaps); 'sessions show' prints what is left of it", len(past.Gaps))
+	}
+	c.take(past)
+	r.Turns, r.Tokens = len(c.turns), len(c.ids)
+	if len(c.ids) >= c.ctx.Size() {
+		return r, fmt.Errorf("%w: the conversation has %d tokens, the context %d (raise -c, or start a new session)", ErrContextFull, len(c.ids), c.ctx.Size())
+	}
+	if r.Reused, err = c.ctx.Match(c.ids); err != nil {
+		return r, err
+	}
+	r.Computed = len(c.ids) - r.Reused
+	err = c.catchUp(ctx, progress)
+	r.Took = time.Since(start)
+	return r, err
+}
+
+// take rebuilds the turns from a journal. An answer that was continued later stands there in several parts.
+func (c *Conversation) take(past *kvcache.Conversation) {
+	c.turns = JoinTurns(past.Turns)
+	c.ids = past.IDs()
+	for _, id := range c.ids {
+		c.sampler.Accept(id)
+	}
+	n := len(c.turns)
+	if n == 0 || !c.turns[n-1].CutOff {
+		return
+	}
+	// The answer may end inside a character: let the stream hold the same bytes again.
+	for _, id := range c.ids[len(c.ids)-c.turns[n-1].Tokens:] {
+		c.text = c.stream.Append(c.text[:0], id)
+	}
+	c.saved = past.Sampler
+}
+
+// JoinTurns returns the turns of a journal as a reader sees them: parts of one answer joined, roles as stored.
+func JoinTurns(past []kvcache.Turn) []Turn {
+	var ts []Turn
+	for _, t := range past {
+		n := len(ts)
+		if t.Generated && n > 0 && ts[n-1].CutOff {
+			ts[n-1].Text += t.Text
+			ts[n-1].Tokens += len(t.IDs)
+			ts[n-1].CutOff = cutOff(t)
+			continue
+		}
+		ts = append(ts, Turn{Role: t.Role, Text: t.Text, Tokens: len(t.IDs), CutOff: cutOff(t)})
+	}
+	return ts
+}
+
+func cutOff(t kvcache.Turn) bool {
+	return t.Generated && (!t.Complete || t.Finish != FinishStop)
+}
+
+// catchUp computes what the context lacks of the conversation, so that its logits are there.
+func (c *Conversation) catchUp(ctx context.Context, progress Progress) error {
+	todo := c.ids[c.ctx.Len():]
+	if len(todo) == 0 {
+		if len(c.ids) == 0 || c.ctx.Logits() != nil {
+			return nil
+		}
+		if err := c.ctx.Truncate(len(c.ids) - 1); err != nil { // the rows are there, the logits are not
+			return err
+		}
+		todo = c.ids[len(c.ids)-1:]
+	}
+	return c.ctx.Extend(ctx, todo, func(done int) {
+		if progress != nil {
+			progress(done, len(todo))
+		}
+	})
+}
+
+// Turns returns the turns so far: read-only, valid until the next call.
+func (c *Conversation) Turns() []Turn { return c.turns }
+
+// Tokens returns how many tokens the conversation has.
+func (c *Conversation) Tokens() int { return len(c.ids) }
+
+// CutOff reports whether the last turn is an answer that did not come to its end, or a question without one.
+func (c *Conversation) CutOff() bool {
+	n := len(c.turns)
+	return n > 0 && (c.turns[n-1].CutOff || c.turns[n-1].Role != "assistant")
+}
+
+// Say adds a message of the user's and generates the answer, at most max tokens (0: what the context has room for). out
+// gets the text piece by piece; an error of out ends the answer. When ctx ends, the answer ends, which is no error; when
+// it ends before the first token, its error is returned and the next Continue answers.
+func (c *Conversation) Say(ctx context.Context, text string, max int, progress Progress, out func(string) error) (Answer, error) {
+	var next []chat.Message
+	if len(c.turns) == 0 && c.system != "" && c.prompt.tpl != nil {
+		next = append(next, chat.Message{Role: "system", Content: c.system})
+	}
+	next = append(next, chat.Message{Role: "user", Content: text})
+	rendered, err := c.prompt.text(c.messages(), next)
+	if err != nil {
+		return Answer{}, err
+	}
+	ids, err := c.prompt.encode(rendered, len(c.ids) == 0, []string{c.system, text})
+	if err != nil {
+		return Answer{}, err
+	}
+	if len(ids) == 0 {
+		return Answer{}, errors.New("empty prompt")
+	}
+	if room := c.ctx.Size() - len(c.ids); len(ids) >= room {
+		return Answer{}, fmt.Errorf("%w: the message has %d tokens, room is left for %d", ErrContextFull, len(ids), room-1)
+	}
+	if c.journal != nil {
+		for i, m := range next {
+			of := ids
+			if i < len(next)-1 {
+				of = nil // the template renders the messages together: the ids stand with the last one
+			}
+			if err := c.journal.Turn(m.Role, m.Content, of); err != nil {
+				return Answer{}, fmt.Errorf("message refused, it could not be kept: %w", err)
+			}
+		}
+	}
+	for _, m := range next {
+		c.turns = append(c.turns, Turn{Role: m.Role, Text: m.Content})
+	}
+	c.turns[len(c.turns)-1].Tokens = len(ids)
+	for _, id := range ids {
+		c.sampler.Accept(id)
+	}
+	c.ids = append(c.ids, ids...)
+	return c.answer(ctx, max, progress, out)
+}
+
+// Continue goes on with an answer that was cut off, or answers a message that has no answer yet.
+func (c *Conversation) Continue(ctx context.Context, max int, progress Progress, out func(string) error) (Answer, error) {
+	if !c.CutOff() {
+		return Answer{}, ErrNothingToContinue
+	}
+	if len(c.saved) == stateBytes {
+		c.sampler.Restore(sample.State{Seed: binary.LittleEndian.Uint64(c.saved), Draws: binary.LittleEndian.Uint64(c.saved[8:])})
+	}
+	c.saved = nil
+	return c.answer(ctx, max, progress, out)
+}
+
+// stateBytes is the size of a sampler state in the journal: seed and draws, little-endian.
+const stateBytes = 16
+
+// messages returns the turns as the template sees them. A question that was left without an answer has an empty one:
+// the context holds the words that open it.
+func (c *Conversation) messages() []chat.Message {
+	var ms []chat.Message
+	for i, t := range c.turns {
+		ms = append(ms, chat.Message{Role: t.Role, Content: t.Text})
+		if t.Role == "user" && (i+1 == len(c.turns) || c.turns[i+1].Role == "user") {
+			ms = append(ms, chat.Message{Role: "assistant"})
+		}
+	}
+	return ms
+}
+
+// answer prefills what is due and generates.
+func (c *Conversation) answer(ctx context.Context, max int, progress Progress, out func(string) error) (Answer, error) {
+	a := Answer{PromptTokens: len(c.ids)}
+	start := time.Now()
+	if c.ctx.Len() == 0 {
+		var err error
+		if a.ReusedTokens, err = c.ctx.Match(c.ids); err != nil {
+			return a, err
+		}
+	} else {
+		a.ReusedTokens = c.ctx.Len()
+	}
+	a.ComputedTokens = len(c.ids) - a.ReusedTokens
+	if err := c.catchUp(ctx, progress); err != nil {
+		return a, err
+	}
+	a.Prefill = time.Since(start)
+	if n := len(c.turns); !c.turns[n-1].CutOff {
+		c.turns = append(c.turns, Turn{Role: "assistant", CutOff: true})
+		c.stream.Reset()
+	}
+	t := &c.turns[len(c.turns)-1]
+	err := c.generate(ctx, max, t, &a, out)
+	if !a.FirstToken.IsZero() {
+		a.Generate = time.Since(a.FirstToken)
+	}
+	t.CutOff = a.Finish != FinishStop
+	if c.journal != nil && a.Finish != "" {
+		err = errors.Join(err, c.journal.EndTurn(a.Finish, c.state))
+	}
+	return a, err
+}
+
+// generate samples until something ends the answer. A token is in the journal before out gets its text, and computed
+// only when the next one is asked for. The token by which the model ends its answer is not part of the context: the
+// template writes what stands between two turns.
+func (c *Conversation) generate(ctx context.Context, max int, t *Turn, a *Answer, out func(string) error) error {
+	for {
+		switch {
+		case ctx.Err() != nil:
+			a.Finish = FinishInterrupted
+		case max > 0 && a.GeneratedTokens == max:
+			a.Finish = FinishLength
+		case len(c.ids) == c.ctx.Size():
+			a.Finish = FinishContext
+		}
+		if a.Finish != "" {
+			return nil
+		}
+		if due := c.ids[c.ctx.Len():]; len(due) > 0 {
+			if err := c.ctx.Extend(context.Background(), due, nil); err != nil {
+				return err
+			}
+		}
+		id, err := c.sampler.Sample(c.ctx.Logits())
+		if err != nil {
+			return err
+		}
+		c.sampler.Accept(id)
+		st := c.sampler.State()
+		c.state = binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(c.state[:0], st.Seed), st.Draws)
+		if c.m.Tokenizer.IsEOG(id) {
+			a.Finish = FinishStop
+			if c.text = c.stream.Flush(c.text[:0]); len(c.text) > 0 { // a character that never came to its end
+				t.Text += string(c.text)
+				return out(string(c.text))
+			}
+			return nil
+		}
+		c.text = c.stream.Append(c.text[:0], id)
+		c.ids = append(c.ids, id)
+		if c.journal != nil {
+			if err := c.journal.Tokens(c.ids[len(c.ids)-1:], c.text, c.state); err != nil {
+				c.ids = c.ids[:len(c.ids)-1]
+				return fmt.Errorf("answer stopped, it could not be kept: %w", err)
+			}
+		}
+		t.Tokens++
+		a.GeneratedTokens++
+		if a.FirstToken.IsZero() {
+			a.FirstToken = time.Now()
+		}
+		if len(c.text) > 0 {
+			t.Text += string(c.text)
+			if err := out(string(c.text)); err != nil {
+				a.Finish = FinishInterrupted
+				return err
+			}
+		}
+	}
+}
+
+// Flush stores the rows of the unfinished block and makes the disk keep them: call it when the conversation pauses.
+func (c *Conversation) Flush() error { return c.ctx.Flush() }
+
+// Close stores what is left and releases the conversation. Errors of the KV store are not errors here: the journal has
+// everything.
+func (c *Conversation) Close() error {
+	_ = c.ctx.Flush()
+	err := c.ctx.Close()
+	if c.journal != nil {
+		err = errors.Join(err, c.journal.Close())
+	}
+	return err
+}

@@ -1,0 +1,98 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"kvasir/kvcache"
+	"kvasir/platform/vfs"
+	"kvasir/quant"
+)
+
+// Memory is where a model's conversations are kept: journals and KV store of one home directory. Safe for concurrent
+// use, the Contexts apart.
+type Memory struct {
+	Sessions *kvcache.Sessions // nil without a home directory
+	store    *kvcache.Store    // nil: rows live in RAM only
+	ns       *kvcache.Namespace
+	geometry kvcache.Geometry
+	fp       kvcache.Fingerprint
+	format   quant.KVFormat
+}
+
+// MemoryOptions say how conversations are kept.
+type MemoryOptions struct {
+	Home   string // "": nothing is kept
+	Format quant.KVFormat
+	// Warn is told once per cause that rows go to RAM instead of the disk.
+	Warn func(error)
+	// Progress is told how far the digest of a model file is that is not known yet; it may be nil.
+	Progress func(done, total int64)
+}
+
+// OpenMemory opens the home directory for the conversations of m. A KV store that cannot be used (another process has
+// it, the disk is full or read-only) is no error: rows then live in RAM, and Warn is told why.
+func OpenMemory(ctx context.Context, m *Model, opt MemoryOptions) (*Memory, error) {
+	w := &Memory{geometry: m.Geometry(opt.Format), format: opt.Format}
+	if opt.Home == "" || opt.Format == quant.KVF32 {
+		ns, err := kvcache.NewRAM(w.geometry)
+		w.ns = ns
+		return w, err
+	}
+	home, err := filepath.Abs(opt.Home)
+	if err != nil {
+		return nil, err
+	}
+	store, err := kvcache.Open(vfs.OS(), home, kvcache.Options{Warn: opt.Warn})
+	if err != nil {
+		return nil, err
+	}
+	digest, err := m.Digest(ctx, filepath.Join(home, "digests.json"), opt.Progress)
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	fp, meta := m.Fingerprint(digest)
+	ns, err := store.Namespace(fp, meta, w.geometry)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("kv store in %q: %w", home, err), store.Close())
+	}
+	w.Sessions, w.store, w.ns, w.fp = kvcache.NewSessions(vfs.OS(), home), store, ns, fp
+	return w, nil
+}
+
+// NewContext starts an empty context over the memory's rows.
+func (w *Memory) NewContext(m *Model, size, batch int) *Context {
+	return m.NewContext(w.ns, w.geometry, size, batch)
+}
+
+// Format returns the format of the rows.
+func (w *Memory) Format() quant.KVFormat { return w.format }
+
+// Durable reports whether rows go to disk at present.
+func (w *Memory) Durable() bool { return w.ns.Durable() }
+
+// TokenBytes returns the bytes of rows per token.
+func (w *Memory) TokenBytes() int { return w.ns.TokenBytes() }
+
+// Stats returns the store's counters.
+func (w *Memory) Stats() kvcache.Stats { return w.ns.Stats() }
+
+// Close makes what was written durable and releases the directory. Contexts must have been closed.
+func (w *Memory) Close() error {
+	if w.store != nil {
+		return w.store.Close()
+	}
+	return w.ns.Close()
+}
+
+// FingerprintIn returns the fingerprint of m's rows, with the digests of model files cached in home.
+func FingerprintIn(ctx context.Context, m *Model, home string) (kvcache.Fingerprint, error) {
+	digest, err := m.Digest(ctx, filepath.Join(home, "digests.json"), nil)
+	if err != nil {
+		return kvcache.Fingerprint{}, err
+	}
+	fp, _ := m.Fingerprint(digest)
+	return fp, nil
+}

@@ -1,0 +1,90 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
+
+	"kvasir/engine"
+	"kvasir/quant"
+)
+
+// The flags that commands share. Their names are llama.cpp's where it has them.
+func modelFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "model", Aliases: []string{"m"}, Usage: "GGUF model `FILE` (default: $KVASIR_MODEL, else the built-in demo model)"},
+		&cli.IntFlag{Name: "threads", Aliases: []string{"t"}, Usage: "`N` worker threads (default: one per fast core)"},
+	}
+}
+
+func kvFlag(value, more string) cli.Flag {
+	return &cli.StringFlag{Name: "kv", Value: value, Usage: "format of the KV cache: int8 or f16" + more}
+}
+
+// openModel opens the model that -m, the environment or nothing names.
+func (a *app) openModel(c *cli.Context) (*engine.Model, error) {
+	threads := c.Int("threads")
+	if threads < 0 || threads > 1024 {
+		return nil, usagef("-t %d, expected 1 to 1024", threads)
+	}
+	opt := engine.Options{Threads: threads, Kernels: a.cfg.Kernels}
+	path := c.String("model")
+	if path == "" {
+		path = a.cfg.Model
+	}
+	if path == "" {
+		return engine.OpenBytes(demoName, a.demo, opt)
+	}
+	return engine.Open(path, opt)
+}
+
+func kvFormat(c *cli.Context) (quant.KVFormat, error) {
+	f, err := quant.ParseKVFormat(c.String("kv"))
+	if err != nil {
+		return 0, usagef("--kv %q, expected int8, f16 or f32", c.String("kv"))
+	}
+	return f, nil
+}
+
+func terminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+
+// progress shows how far a long step has come, on a terminal only and only if the step takes longer than a moment.
+type progress struct {
+	a     *app
+	what  string
+	start time.Time
+	bar   *progressbar.ProgressBar
+}
+
+// progressDelay is how long a step runs before its bar appears.
+const progressDelay = 400 * time.Millisecond
+
+func (a *app) progress(what string) *progress { return &progress{a: a, what: what, start: time.Now()} }
+
+// set says that done of total is reached.
+func (p *progress) set(done, total int64) {
+	if !isTerminal(p.a.err) || total <= 0 {
+		return
+	}
+	if p.bar == nil {
+		if done >= total || time.Since(p.start) < progressDelay {
+			return
+		}
+		p.bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(p.a.err), progressbar.OptionSetDescription(p.what),
+			progressbar.OptionSetWidth(30), progressbar.OptionClearOnFinish(), progressbar.OptionThrottle(100*time.Millisecond))
+	}
+	_ = p.bar.Set64(done)
+}
+
+// end takes the bar away.
+func (p *progress) end() {
+	if p.bar != nil {
+		_ = p.bar.Finish()
+		fmt.Fprint(p.a.err, "\r\033[K")
+		p.bar = nil
+	}
+}

@@ -1,0 +1,227 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"kvasir/engine"
+	"kvasir/engine/sample"
+	"kvasir/platform"
+	"kvasir/quant"
+)
+
+// talkFlags are the flags of run and chat.
+func talkFlags() []cli.Flag {
+	d := sample.Defaults()
+	return append(modelFlags(),
+		&cli.IntFlag{Name: "ctx", Aliases: []string{"c"}, Usage: "`N` tokens of context (default: what the model was trained for)"},
+		kvFlag("int8", ""),
+		&cli.StringFlag{Name: "system", Usage: "system message `TEXT` for a new conversation"},
+		&cli.BoolFlag{Name: "raw", Usage: "no chat template: continue the text as it is"},
+		&cli.IntFlag{Name: "n", Usage: "at most `N` tokens of an answer (default: what fits)"},
+		&cli.Float64Flag{Name: "temp", Value: float64(d.Temp), Usage: "temperature; 0 takes the likeliest token", DefaultText: short(d.Temp)},
+		&cli.IntFlag{Name: "top-k", Value: int(d.TopK), Usage: "consider the `K` likeliest tokens; 0: all"},
+		&cli.Float64Flag{Name: "top-p", Value: float64(d.TopP), Usage: "consider the likeliest tokens that make up `P`", DefaultText: short(d.TopP)},
+		&cli.Float64Flag{Name: "min-p", Value: float64(d.MinP), Usage: "leave out tokens below `P` times the likeliest", DefaultText: short(d.MinP)},
+		&cli.Float64Flag{Name: "repeat-penalty", Value: float64(d.RepeatPenalty), Usage: "divide the logits of recent tokens by `F`", DefaultText: short(d.RepeatPenalty)},
+		&cli.Float64Flag{Name: "presence-penalty", Usage: "subtract `F` from the logits of recent tokens"},
+		&cli.Float64Flag{Name: "frequency-penalty", Usage: "subtract `F` for each time a token was used recently"},
+		&cli.IntFlag{Name: "repeat-last-n", Value: int(d.PenaltyLastN), Usage: "`N` tokens count as recent"},
+		&cli.Int64Flag{Name: "seed", Value: -1, Usage: "seed `S` of the random choice (default: another one each time)", DefaultText: "random"},
+		&cli.StringFlag{Name: "logit-bias", Usage: "`ID=BIAS,...` added to the logits of token ids"},
+	)
+}
+
+func short(f float32) string { return fmt.Sprintf("%.4g", f) }
+
+// sampling reads the sampling flags.
+func sampling(c *cli.Context) (sample.Params, error) {
+	p := sample.Params{
+		Temp: float32(c.Float64("temp")), TopK: c.Int("top-k"), TopP: float32(c.Float64("top-p")), MinP: float32(c.Float64("min-p")),
+		RepeatPenalty: float32(c.Float64("repeat-penalty")), PresencePenalty: float32(c.Float64("presence-penalty")),
+		FrequencyPenalty: float32(c.Float64("frequency-penalty")), PenaltyLastN: c.Int("repeat-last-n"),
+	}
+	if s := c.Int64("seed"); s >= 0 {
+		p.Seed = uint64(s)
+	} else {
+		p.Seed = uint64(time.Now().UnixNano())
+	}
+	for _, pair := range strings.Split(c.String("logit-bias"), ",") {
+		if pair == "" {
+			continue
+		}
+		var id int32
+		var bias float64
+		if n, err := fmt.Sscanf(pair, "%d=%g", &id, &bias); n != 2 || err != nil || math.IsNaN(bias) {
+			return p, usagef("--logit-bias %q, expected ID=BIAS", pair)
+		}
+		if p.LogitBias == nil {
+			p.LogitBias = map[int32]float32{}
+		}
+		p.LogitBias[id] = float32(bias)
+	}
+	if err := p.Validate(); err != nil {
+		return p, usagef("%v", err)
+	}
+	return p, nil
+}
+
+// talk is a conversation with what it stands on.
+type talk struct {
+	a       *app
+	model   *engine.Model
+	memory  *engine.Memory
+	conv    *engine.Conversation
+	resumed engine.Resumed
+	max     int
+	start   time.Time // of the command
+	ready   time.Time // model and memory open
+}
+
+// openTalk opens model, memory and conversation as the flags say; session "" keeps nothing but shares prefixes.
+func (a *app) openTalk(ctx context.Context, c *cli.Context, session string) (_ *talk, err error) {
+	t := &talk{a: a, max: c.Int("n"), start: time.Now()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, t.close())
+		}
+	}()
+	params, err := sampling(c)
+	if err != nil {
+		return nil, err
+	}
+	format, err := kvFormat(c)
+	if err != nil {
+		return nil, err
+	}
+	if t.max < 0 || c.Int("ctx") < 0 {
+		return nil, usagef("-n and -c must not be negative")
+	}
+	if t.model, err = a.openModel(c); err != nil {
+		return nil, err
+	}
+	if err := a.openMemory(ctx, t, format); err != nil {
+		return nil, err
+	}
+	opt := engine.ConversationOptions{Size: c.Int("ctx"), Raw: c.Bool("raw"), System: c.String("system"), Sample: params}
+	t.ready = time.Now()
+	if session == "" {
+		t.conv, err = t.model.NewConversation(t.memory, opt)
+		return t, err
+	}
+	p := a.progress("resuming")
+	t.conv, t.resumed, err = t.model.OpenSession(ctx, t.memory, session, opt, func(done, total int) { p.set(int64(done), int64(total)) })
+	p.end()
+	return t, err
+}
+
+func (a *app) openMemory(ctx context.Context, t *talk, format quant.KVFormat) (err error) {
+	if a.cfg.Home != "" {
+		if err := os.MkdirAll(a.cfg.Home, 0o700); err != nil {
+			fmt.Fprintf(a.err, "kvasir: home directory: %v\n", err)
+		}
+	}
+	p := a.progress("reading model")
+	t.memory, err = engine.OpenMemory(ctx, t.model, engine.MemoryOptions{Home: a.cfg.Home, Format: format,
+		Warn:     func(err error) { fmt.Fprintf(a.err, "kvasir: KV cache is kept in memory only: %v\n", err) },
+		Progress: p.set})
+	p.end()
+	return err
+}
+
+// close releases everything in order; it may be called on a talk that was opened in part.
+func (t *talk) close() error {
+	var errs []error
+	if t.conv != nil {
+		errs = append(errs, t.conv.Close())
+	}
+	if t.memory != nil {
+		errs = append(errs, t.memory.Close())
+	}
+	if t.model != nil {
+		errs = append(errs, t.model.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// stats is the form of --stats.
+type stats struct {
+	PromptTokens    int     `json:"prompt_tokens"`
+	ReusedTokens    int     `json:"reused_tokens"`
+	ComputedTokens  int     `json:"computed_tokens"`
+	GeneratedTokens int     `json:"generated_tokens"`
+	StartMS         float64 `json:"start_ms"`
+	FirstTokenMS    float64 `json:"first_token_ms"`
+	PromptTokS      float64 `json:"prompt_tok_s"`
+	GenTokS         float64 `json:"gen_tok_s"`
+	KV              string  `json:"kv"`
+	Kernels         string  `json:"kernels"`
+	Threads         int     `json:"threads"`
+	Finish          string  `json:"finish"`
+}
+
+// stats joins what taking the conversation up and answering took.
+func (t *talk) stats(a engine.Answer) stats {
+	began := processStart(t.start)
+	s := stats{
+		PromptTokens: a.PromptTokens, ReusedTokens: a.ReusedTokens, ComputedTokens: a.ComputedTokens,
+		GeneratedTokens: a.GeneratedTokens, StartMS: ms(t.ready.Sub(began)), KV: t.memory.Format().String(),
+		Kernels: t.model.Kernels(), Threads: t.model.Threads(), Finish: a.Finish,
+	}
+	// What opening the session computed was due for this prompt, too.
+	s.ReusedTokens -= t.resumed.Computed
+	s.ComputedTokens += t.resumed.Computed
+	if !a.FirstToken.IsZero() {
+		s.FirstTokenMS = ms(a.FirstToken.Sub(began))
+	}
+	if d := a.Prefill + t.resumed.Took; s.ComputedTokens > 0 && d > 0 {
+		s.PromptTokS = float64(s.ComputedTokens) / d.Seconds()
+	}
+	if a.GeneratedTokens > 1 && a.Generate > 0 {
+		s.GenTokS = float64(a.GeneratedTokens-1) / a.Generate.Seconds()
+	}
+	return s
+}
+
+func ms(d time.Duration) float64 { return math.Round(d.Seconds()*1e6) / 1e3 }
+
+// writeStats writes the object to the file, or to stderr for "-".
+func (a *app) writeStats(to string, s stats) error {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	b = append(b, '\n')
+	if to == "-" {
+		_, err = a.err.Write(b)
+		return err
+	}
+	return os.WriteFile(filepath.Clean(to), b, 0o666)
+}
+
+// printer writes an answer's text to w as it comes.
+func printer(w io.Writer, written *bool) func(string) error {
+	return func(s string) error {
+		*written = true
+		_, err := io.WriteString(w, s)
+		return err
+	}
+}
+
+// processStart returns when the kernel started this process, to within its clock tick; fallback where it does not say.
+func processStart(fallback time.Time) time.Time {
+	if at, ok := platform.ProcessStart(); ok && at.Before(fallback) {
+		return at
+	}
+	return fallback
+}

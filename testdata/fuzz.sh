@@ -1,0 +1,10 @@
+#!/bin/sh
+# fuzz.sh TIME: runs every fuzz target of the module for TIME.
+set -eu
+for file in $(grep -rl --include='*_test.go' '^func Fuzz' . | sort); do
+	dir=$(dirname "$file")
+	for target in $(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$file"); do
+		echo "== $dir $target"
+		go test "$dir" -run '^$' -fuzz "^$target\$" -fuzztime "$1"
+	done
+done
