@@ -1,0 +1,154 @@
+package main
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// constants are the read-only data of the part that is generated, by their content.
+var constants = map[string]Mem{}
+
+// constant returns read-only memory with these bytes.
+func constant(b []byte) Mem {
+	key := string(b)
+	if m, ok := constants[key]; ok {
+		return m
+	}
+	m := GLOBL(fmt.Sprintf("const%d", len(constants)), 8|16) // RODATA|NOPTR
+	for i := 0; i+8 <= len(b); i += 8 {
+		DATA(i, U64(binary.LittleEndian.Uint64(b[i:])))
+	}
+	constants[key] = m
+	return m
+}
+
+// bytes32 is 32 bytes, f(i) at i.
+func bytes32(f func(i int) byte) Mem {
+	b := make([]byte, 32)
+	for i := range b {
+		b[i] = f(i)
+	}
+	return constant(b)
+}
+
+func byteConst(v byte) Mem { return bytes32(func(int) byte { return v }) }
+
+func wordConst(v int16) Mem {
+	return bytes32(func(i int) byte { return byte(uint16(v) >> (i % 2 * 8)) })
+}
+
+func dwordConst(v uint32) Mem {
+	return bytes32(func(i int) byte { return byte(v >> (i % 4 * 8)) })
+}
+
+func floatConst(v float32) Mem { return dwordConst(math.Float32bits(v)) }
+
+// loadYMM loads 32 bytes into a new register.
+func loadYMM(m Op) VecVirtual {
+	y := YMM()
+	VMOVDQU(m, y)
+	return y
+}
+
+// zeroYMM returns a new register with zeros.
+func zeroYMM() VecVirtual {
+	y := YMM()
+	VPXOR(y, y, y)
+	return y
+}
+
+// rows8 addresses eight rows that lie rowBytes apart.
+type rows8 struct {
+	base, base4     Register // rows 0 and 4
+	stride, stride3 Register
+}
+
+func newRows8(base, stride Register) rows8 {
+	r := rows8{base: base, stride: stride, base4: GP64(), stride3: GP64()}
+	LEAQ(Mem{Base: base, Index: stride, Scale: 4}, r.base4)
+	LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, r.stride3)
+	return r
+}
+
+// at is the byte at off of row j.
+func (r rows8) at(j, off int) Mem {
+	m := Mem{Base: r.base, Disp: off}
+	if j >= 4 {
+		m.Base = r.base4
+	}
+	switch j % 4 {
+	case 1:
+		m.Index, m.Scale = r.stride, 1
+	case 2:
+		m.Index, m.Scale = r.stride, 2
+	case 3:
+		m.Index, m.Scale = r.stride3, 1
+	}
+	return m
+}
+
+// advance moves all rows on by n bytes.
+func (r rows8) advance(n int) {
+	ADDQ(I32(n), r.base)
+	ADDQ(I32(n), r.base4)
+}
+
+// tree8 adds up the eight dwords of each of eight vectors: lane j of the result is the sum of vector j. add is VPADDD,
+// or VPADDW where a dword holds two 16-bit sums.
+func tree8(add func(...Op), vector func(j int) VecVirtual) VecVirtual {
+	fold := func(lo, hi func(ops ...Op), a, b VecVirtual) VecVirtual {
+		t, u := YMM(), YMM()
+		lo(b, a, t)
+		hi(b, a, u)
+		add(u, t, t)
+		return t
+	}
+	var quads [2]VecVirtual
+	for h := range quads {
+		var pairs [2]VecVirtual
+		for p := range pairs {
+			a := vector(4*h + 2*p)
+			b := vector(4*h + 2*p + 1)
+			pairs[p] = fold(VPUNPCKLDQ, VPUNPCKHDQ, a, b)
+		}
+		quads[h] = fold(VPUNPCKLQDQ, VPUNPCKHQDQ, pairs[0], pairs[1])
+	}
+	t, u := YMM(), YMM()
+	VPERM2I128(U8(0x20), quads[1], quads[0], t)
+	VPERM2I128(U8(0x31), quads[1], quads[0], u)
+	add(u, t, t)
+	return t
+}
+
+// prefetch asks for n bytes at p, line by line, and moves p on.
+func prefetch(p Register, n int) {
+	for off := 0; off < n; off += 64 {
+		PREFETCHT1(Mem{Base: p, Disp: off})
+	}
+	ADDQ(I32(n), p)
+}
+
+// halves8 reads one fp16 at off of each row into eight float32.
+func halves8(r rows8, off int) VecVirtual {
+	x, y := XMM(), YMM()
+	VPXOR(x, x, x)
+	for j := range 8 {
+		VPINSRW(U8(j), r.at(j, off), x, x)
+	}
+	VCVTPH2PS(x, y)
+	return y
+}
+
+// addProduct is acc += float32(sum) * (scale * d), each operation rounded. It overwrites sum.
+func addProduct(acc, sum, scale, d VecVirtual) {
+	t := YMM()
+	VMULPS(d, scale, t)
+	VCVTDQ2PS(sum, sum)
+	VMULPS(t, sum, sum)
+	VADDPS(sum, acc, acc)
+}

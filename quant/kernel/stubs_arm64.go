@@ -1,0 +1,65 @@
+package kernel
+
+import "unsafe"
+
+// The assembly functions; each is described above its TEXT.
+
+//go:noescape
+func neonQ8_0Rows(dst *float32, rows int, w *byte, stride, blocks int, q *int8, d *float32, s, pf unsafe.Pointer)
+
+//go:noescape
+func neonQ4_0Rows(dst *float32, rows int, w *byte, stride, blocks int, q *int8, d *float32, s, pf unsafe.Pointer)
+
+//go:noescape
+func neonQ4_KRows(dst *float32, rows int, w *byte, stride, blocks int, q *int8, d *float32, s, pf unsafe.Pointer)
+
+//go:noescape
+func neonQ6_KRows(dst *float32, rows int, w *byte, stride, blocks int, q *int8, d *float32, s, pf unsafe.Pointer)
+
+//go:noescape
+func neonMulWide32(dst0, dst1 *float32, rows int, panel *byte, blocks int, q0, q1 *int8, d0, d1 *float32)
+
+//go:noescape
+func neonMulNarrow32(dst0, dst1 *float32, rows int, panel *byte, blocks int, q0, q1 *int8, d0, d1 *float32)
+
+//go:noescape
+func neonMul256(dst0, dst1 *float32, rows int, panel *byte, blocks int, q0, q1 *int8, d0, d1 *float32, s0, s1 *int16, mins int)
+
+//go:noescape
+func neonUnpackQ8_0(panel, row *byte, blocks int, lane int)
+
+//go:noescape
+func neonUnpackQ4_0(panel, row *byte, blocks int, lane int)
+
+//go:noescape
+func neonUnpackQ4_K(panel, row *byte, blocks int, lane int)
+
+//go:noescape
+func neonUnpackQ6_K(panel, row *byte, blocks int, lane int)
+
+//go:noescape
+func neonF32Rows(dst *float32, rows int, w *byte, stride, k int, x *float32, pf unsafe.Pointer)
+
+//go:noescape
+func neonF16Rows(dst *float32, rows int, w *byte, stride, k int, x *float32, pf unsafe.Pointer)
+
+//go:noescape
+func neonBF16Rows(dst *float32, rows int, w *byte, stride, k int, x *float32, pf unsafe.Pointer)
+
+//go:noescape
+func neonScoresInt8x4(dst, q, qs unsafe.Pointer, heads int, k, ks unsafe.Pointer, headDim int)
+
+//go:noescape
+func neonScoresInt8x1(dst, q, qs unsafe.Pointer, keys int, k, ks unsafe.Pointer, headDim int)
+
+//go:noescape
+func neonMixInt8x4(acc, w unsafe.Pointer, heads int, v unsafe.Pointer, n, headDim int)
+
+//go:noescape
+func neonMixInt8x1(acc, w, v unsafe.Pointer, n, headDim int)
+
+//go:noescape
+func neonMixF16(acc, p unsafe.Pointer, heads int, v unsafe.Pointer, n, headDim int)
+
+//go:noescape
+func neonMixF32(acc, p unsafe.Pointer, heads int, v unsafe.Pointer, n, headDim int)

@@ -1,0 +1,4 @@
+package kernel
+
+// archTables returns the variants of this architecture, best first.
+func archTables() []*Table { return []*Table{avx2Table()} }
