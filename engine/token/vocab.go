@@ -28,8 +28,8 @@ const (
 
 // Bounds on what New accepts, far above any published vocabulary.
 const (
-	MaxTokens     = 1 << 21
-	MaxMerges     = 1 << 22
+	MaxTokens     = 1 << 20
+	MaxMerges     = 1 << 21
 	MaxVocabBytes = 1 << 28 // all token strings together, and all merges together
 	MaxTextBytes  = 1 << 26 // one text given to Encode
 )
