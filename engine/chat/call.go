@@ -99,17 +99,18 @@ func (m *macro) call(e *evaluator, a callArgs) Value {
 	nPos := min(len(a.pos), len(d.params))
 	given := make([]bool, len(d.params))
 	for i, v := range a.pos[:nPos] {
-		sc.set(d.params[i].id, v)
+		e.define(sc, d.params[i].id, v)
 		given[i] = true
 	}
 	var rest *Map
 	caller := Value(undefined{"caller"})
 	for i, name := range a.names {
+		e.charge(len(d.params) / namesPerStep)
 		if k := d.param(name); k >= 0 {
 			if given[k] {
 				e.typeError("macro %s got argument %s twice", quote(d.name), quote(name))
 			}
-			sc.set(d.params[k].id, a.kw[i])
+			e.define(sc, d.params[k].id, a.kw[i])
 			given[k] = true
 			continue
 		}
@@ -137,22 +138,22 @@ func (m *macro) call(e *evaluator, a callArgs) Value {
 		switch {
 		case given[i]:
 		case p.def != nil:
-			sc.set(p.id, e.eval(p.def))
+			e.define(sc, p.id, e.eval(p.def))
 		default:
-			sc.set(p.id, undefined{p.name})
+			e.define(sc, p.id, undefined{p.name})
 		}
 	}
 	if d.usesCaller && d.param("caller") < 0 {
-		sc.set(d.callerID, caller)
+		e.define(sc, d.callerID, caller)
 	}
 	if d.usesVarargs && d.param("varargs") < 0 {
-		sc.set(d.varargsID, newTuple(a.pos[nPos:]...))
+		e.define(sc, d.varargsID, newTuple(a.pos[nPos:]...))
 	}
 	if d.usesKwarg && d.param("kwargs") < 0 {
 		if rest == nil {
 			rest = NewMap()
 		}
-		sc.set(d.kwargsID, rest)
+		e.define(sc, d.kwargsID, rest)
 	}
 	text, _ := e.capture(func() flow { return e.run(d.body) })
 	e.calls--

@@ -203,7 +203,7 @@ func (e *evaluator) contains(c, x Value) bool {
 		if _, ok := x.(undefined); ok {
 			return false
 		}
-		return c.find(e.hashable(x)) >= 0
+		return e.find(c, e.hashable(x)) >= 0
 	case *rangeValue:
 		i, f, isInt, ok := number(x)
 		if ok && !isInt {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -117,7 +118,7 @@ func decodeNumber(s string) (Value, error) {
 	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
 		return Int(n), nil
 	}
-	if bytes.IndexAny([]byte(s), ".eE") < 0 {
+	if !strings.ContainsAny(s, ".eE") {
 		if len(s) > maxBigDigits {
 			return nil, fmt.Errorf("integer of %d digits, at most %d allowed", len(s), maxBigDigits)
 		}

@@ -117,21 +117,27 @@ func (e *evaluator) capture(f func() flow) (String, flow) {
 
 func (e *evaluator) lookup(id nameID) Value {
 	sc := e.scope
+	looked := 0
 	for ; sc.parent != nil; sc = sc.parent {
 		for i, k := range sc.ids {
 			if k == id {
+				e.charge((looked + i) / namesPerStep)
 				return sc.vals[i]
 			}
 		}
+		looked += 1 + len(sc.ids)
 	}
+	e.charge(looked / namesPerStep)
 	return sc.vals[id]
 }
 
-func (sc *scope) set(id nameID, v Value) {
+// define sets a variable in a scope.
+func (e *evaluator) define(sc *scope, id nameID, v Value) {
 	if sc.parent == nil {
 		sc.vals[id] = v
 		return
 	}
+	e.charge(len(sc.ids) / namesPerStep)
 	for i, k := range sc.ids {
 		if k == id {
 			sc.vals[i] = v
@@ -161,7 +167,7 @@ func (e *evaluator) assign(sc *scope, t *target, v Value) {
 		e.charge(1)
 		ns.attrs.set(String(t.attr), v)
 	default:
-		sc.set(t.id, v)
+		e.define(sc, t.id, v)
 	}
 }
 
@@ -247,7 +253,7 @@ func (s *scopeStmt) exec(e *evaluator) flow { return e.inScope(&scope{parent: e.
 func (s *flowStmt) exec(*evaluator) flow { return s.f }
 
 func (s *macroStmt) exec(e *evaluator) flow {
-	e.scope.set(s.id, &macro{def: s.m, env: e.scope})
+	e.define(e.scope, s.id, &macro{def: s.m, env: e.scope})
 	return flowNext
 }
 

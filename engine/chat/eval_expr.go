@@ -22,7 +22,7 @@ func (x *dictExpr) eval(e *evaluator) Value {
 	for i, k := range x.keys {
 		key := e.eval(k)
 		e.hashable(key)
-		m.set(key, e.eval(x.vals[i]))
+		e.set(m, key, e.eval(x.vals[i]))
 	}
 	return m
 }
@@ -146,13 +146,30 @@ func (x *testExpr) eval(e *evaluator) Value {
 	return Bool(e.test(x.name, x.t, in, e.args(&x.args)))
 }
 
+// find is m.find with the work charged.
+func (e *evaluator) find(m *Map, key Value) int {
+	if s, ok := key.(String); ok {
+		e.bytes(len(s))
+	}
+	return m.find(key)
+}
+
+// set is m.set with the work charged; key has passed hashable.
+func (e *evaluator) set(m *Map, key, v Value) {
+	if s, ok := key.(String); ok {
+		e.bytes(len(s))
+	}
+	e.charge(1)
+	m.set(key, v)
+}
+
 // attr is obj.name: methods and attributes go before the keys of a mapping.
 func (e *evaluator) attr(obj Value, name string) Value {
 	if v := e.ownAttr(obj, name); v != nil {
 		return v
 	}
 	if m, ok := obj.(*Map); ok {
-		if i := m.find(String(name)); i >= 0 {
+		if i := e.find(m, String(name)); i >= 0 {
 			return m.vals[i]
 		}
 	}
@@ -180,7 +197,7 @@ func (e *evaluator) element(obj, key Value) Value {
 		e.undefinedError(o)
 	case *Map:
 		if h, ok := hashKey(key); ok {
-			if i := o.find(h); i >= 0 {
+			if i := e.find(o, h); i >= 0 {
 				return o.vals[i]
 			}
 		}

@@ -113,10 +113,14 @@ func defaultFilter(e *evaluator, in Value, a []Value) Value {
 var escaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "'", "&#39;", `"`, "&#34;")
 
 func escapeFilter(e *evaluator, in Value, _ []Value) Value {
-	s := escaper.Replace(e.str(in))
-	e.fits(len(s))
-	e.bytes(len(s))
-	return String(s)
+	s := e.str(in)
+	n := len(s)
+	for _, c := range []string{"&", "<", ">", "'", `"`} {
+		n += 4 * strings.Count(s, c)
+	}
+	e.fits(n)
+	e.bytes(n)
+	return String(escaper.Replace(s))
 }
 
 func lengthFilter(e *evaluator, in Value, _ []Value) Value { return Int(e.length(in)) }
@@ -125,7 +129,11 @@ func floatFilter(e *evaluator, in Value, a []Value) Value {
 	if _, f, _, ok := number(in); ok {
 		return Float(f)
 	}
+	if u, ok := in.(undefined); ok {
+		e.undefinedError(u)
+	}
 	if s, ok := in.(String); ok {
+		e.bytes(len(s))
 		if f, ok := parseFloat(string(s)); ok {
 			return Float(f)
 		}
@@ -150,13 +158,17 @@ func intFilter(e *evaluator, in Value, a []Value) Value {
 	switch v := in.(type) {
 	case Int, bigInt:
 		return v
+	case undefined:
+		e.undefinedError(v)
 	case Bool:
 		return boolInt(v)
 	case Float:
 		if n, ok := truncate(float64(v)); ok {
 			return n
 		}
+		e.typeError("%s is not a 64-bit integer", floatRepr(float64(v)))
 	case String:
+		e.bytes(4 * len(v))
 		base := int64(10)
 		if a[1] != nil {
 			n, _, isInt, ok := number(a[1])
@@ -208,8 +220,8 @@ func roundFilter(e *evaluator, in Value, a []Value) Value {
 	scale := math.Pow(10, float64(prec))
 	switch method {
 	case "common":
-		if isInt && prec >= 0 {
-			return in
+		if n, _, _, _ := number(in); isInt && prec >= 0 {
+			return Int(n)
 		}
 		if prec >= 0 { // correctly rounded, ties to even, as Python does
 			r, _ := strconv.ParseFloat(strconv.FormatFloat(f, 'f', prec, 64), 64)

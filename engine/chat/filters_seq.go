@@ -78,7 +78,7 @@ func (e *evaluator) charAt(s string, i int) Value {
 		_, n := utf8.DecodeLastRuneInString(s)
 		return String(s[len(s)-n:])
 	}
-	e.bytes(min(len(s), 4*i))
+	e.bytes(min(len(s), i))
 	for ; i > 0 && s != ""; i-- {
 		_, n := utf8.DecodeRuneInString(s)
 		s = s[n:]
@@ -152,6 +152,7 @@ func (e *evaluator) getter(path, def Value) func(Value) Value {
 	case None:
 		return func(v Value) Value { return v }
 	case String:
+		e.charge(strings.Count(string(p), "."))
 		for _, part := range strings.Split(string(p), ".") {
 			if n, err := strconv.ParseInt(part, 10, 64); err == nil && part[0] != '-' && part[0] != '+' {
 				keys = append(keys, Int(n))
@@ -222,21 +223,22 @@ func (s *sorter) Swap(i, j int) {
 func sortFilter(e *evaluator, in Value, a []Value) Value {
 	items := e.slice(in)
 	reverse := a[0] != nil && e.truth(a[0])
-	key := e.folded(e.getter(a[2], nil), a[1])
-	if path, ok := a[2].(String); ok && strings.Contains(string(path), ",") {
-		var keys []func(Value) Value
+	var gets []func(Value) Value
+	if path, ok := a[2].(String); ok {
+		e.charge(strings.Count(string(path), ","))
 		for _, p := range strings.Split(string(path), ",") {
-			keys = append(keys, e.folded(e.getter(String(strings.TrimSpace(p)), nil), a[1]))
+			gets = append(gets, e.folded(e.getter(String(p), nil), a[1]))
 		}
-		key = func(v Value) Value {
-			parts := make([]Value, len(keys))
-			for i, k := range keys {
-				parts[i] = k(v)
-			}
-			return newTuple(parts...)
-		}
+	} else {
+		gets = append(gets, e.folded(e.getter(a[2], nil), a[1]))
 	}
-	return &List{items: e.sorted(items, reverse, key)}
+	return &List{items: e.sorted(items, reverse, func(v Value) Value {
+		keys := make([]Value, len(gets)) // a tuple, in which equal elements need no order
+		for i, get := range gets {
+			keys[i] = get(v)
+		}
+		return newTuple(keys...)
+	})}
 }
 
 func dictsortFilter(e *evaluator, in Value, a []Value) Value {

@@ -52,7 +52,11 @@ func formatFilter(e *evaluator, in Value, a callArgs) Value {
 }
 
 func indentFilter(e *evaluator, in Value, a []Value) Value {
-	s := e.str(in)
+	text, ok := in.(String)
+	if !ok {
+		e.typeError("%s cannot be indented", describe(in))
+	}
+	s := string(text)
 	first := a[1] != nil && e.truth(a[1])
 	blank := a[2] != nil && e.truth(a[2])
 	var pad string
@@ -61,13 +65,12 @@ func indentFilter(e *evaluator, in Value, a []Value) Value {
 	} else {
 		pad = e.repeat(" ", int64(e.intArg("indent() width", a[0], 4)))
 	}
-	lines := splitLines(s+"\n", false) // the added newline keeps a last empty line
-	n := len(s) + len(lines)*len(pad)
-	if n > maxRepeatBytes {
-		e.limit("indented text over %d bytes", maxRepeatBytes)
+	lines := e.splitLines(s+"\n", false) // the added newline keeps a last empty line
+	if int64(len(lines))*int64(len(pad)) > maxRepeatBytes {
+		e.limit("indentation over %d bytes", maxRepeatBytes)
 	}
-	e.bytes(n)
-	e.charge(len(lines))
+	e.fits(len(s) + len(lines)*len(pad))
+	e.bytes(len(s) + len(lines)*len(pad))
 	var b strings.Builder
 	for i, line := range lines {
 		if i > 0 {
@@ -113,7 +116,6 @@ func wordcountFilter(e *evaluator, in Value, _ []Value) Value {
 }
 
 func truncateFilter(e *evaluator, in Value, a []Value) Value {
-	s := e.str(in)
 	length := e.intArg("truncate() length", a[0], 255)
 	kill := a[1] != nil && e.truth(a[1])
 	end := e.strArg("truncate() end", a[2], "...")
@@ -122,10 +124,14 @@ func truncateFilter(e *evaluator, in Value, a []Value) Value {
 	if length < nEnd || leeway < 0 {
 		e.typeError("truncate() length %d is shorter than its end", length)
 	}
-	n := utf8.RuneCountInString(s)
-	if n <= length+leeway {
-		return String(s)
+	if e.length(in) <= length+leeway {
+		return in
 	}
+	text, ok := in.(String)
+	if !ok {
+		e.typeError("%s cannot be truncated", describe(in))
+	}
+	s := string(text)
 	cut := s
 	for i, left := 0, length-nEnd; i <= len(s); left-- {
 		if left == 0 {
@@ -145,7 +151,8 @@ func truncateFilter(e *evaluator, in Value, a []Value) Value {
 }
 
 // splitLines cuts at the line ends that Python's splitlines knows.
-func splitLines(s string, keepEnds bool) []string {
+func (e *evaluator) splitLines(s string, keepEnds bool) []string {
+	e.bytes(len(s))
 	var lines []string
 	start := 0
 	for i := 0; i < len(s); {
@@ -155,6 +162,7 @@ func splitLines(s string, keepEnds bool) []string {
 			i = end
 			continue
 		}
+		e.charge(1)
 		if r == '\r' && end < len(s) && s[end] == '\n' {
 			end++
 		}

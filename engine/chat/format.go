@@ -21,10 +21,18 @@ type formatSpec struct {
 // printf is Python's format % arg.
 func (e *evaluator) printf(format string, arg Value) string {
 	var args []Value
-	mapping, _ := arg.(*Map)
-	if t, ok := arg.(*List); ok && t.isTuple() {
-		args = t.items
-	} else {
+	mapping, keyed := arg.(*Map)
+	switch a := arg.(type) {
+	case *List:
+		keyed = !a.isTuple() && !a.isView()
+		args = []Value{arg}
+		if a.isTuple() {
+			args = a.items
+		}
+	case *rangeValue, undefined:
+		keyed = true
+		args = []Value{arg}
+	default:
 		args = []Value{arg}
 	}
 	used := 0
@@ -68,7 +76,7 @@ func (e *evaluator) printf(format string, arg Value) string {
 		b.WriteString(e.printfValue(&s, v))
 		e.fits(b.Len())
 	}
-	if used < len(args) && mapping == nil {
+	if used < len(args) && !keyed { // what has elements by key need not be used
 		e.typeError("not all arguments were used by the format string")
 	}
 	e.bytes(b.Len())

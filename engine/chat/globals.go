@@ -64,7 +64,7 @@ func (e *evaluator) mapping(what string, a callArgs) *Map {
 					e.typeError("%s needs pairs, found %d elements", what, len(kv))
 				}
 				e.hashable(kv[0])
-				m.set(kv[0], kv[1])
+				e.set(m, kv[0], kv[1])
 			}
 		}
 	}

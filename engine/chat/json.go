@@ -117,9 +117,9 @@ func (w *jsonWriter) newline(depth int) {
 	if !w.pretty {
 		return
 	}
-	w.e.bytes(depth * len(w.indent))
 	w.write("\n")
 	for range depth {
+		w.e.bytes(len(w.indent))
 		w.write(w.indent)
 	}
 }

@@ -25,6 +25,7 @@ const (
 	maxRaisedBytes   = 4096     // message kept of raise_exception
 	maxQuotedBytes   = 128      // template or input text in an error
 	bytesPerStep     = 64       // bytes that string work may touch for one step of fuel
+	namesPerStep     = 16       // names of scopes that may be looked at for one step of fuel
 	stepsPerDeadline = 4096     // steps between two looks at the clock
 )
 

@@ -103,7 +103,7 @@ func (s *forStmt) run(e *evaluator, iterable Value, outer *scope, depth0 int) fl
 		} else {
 			sc.ids, sc.vals = sc.ids[:0], sc.vals[:0]
 		}
-		sc.set(s.loopID, l)
+		e.define(sc, s.loopID, l)
 		e.assign(sc, &s.target, v)
 		if f := e.inScope(sc, s.body); f == flowBreak {
 			return flowNext
@@ -122,6 +122,11 @@ func (l *loopState) pull(e *evaluator) Value {
 		l.ahead = l.ahead[1:]
 		return v
 	}
+	return l.source(e)
+}
+
+// source takes the next element that nobody has looked at, nil at the end.
+func (l *loopState) source(e *evaluator) Value {
 	for l.pos < l.src.n {
 		v := l.src.at(l.pos)
 		l.pos++
@@ -144,7 +149,7 @@ func (l *loopState) pull(e *evaluator) Value {
 // next looks at the element after the current one, nil at the end.
 func (l *loopState) next(e *evaluator) Value {
 	if len(l.ahead) == 0 {
-		v := l.pull(e)
+		v := l.source(e)
 		if v == nil {
 			return nil
 		}
@@ -157,12 +162,10 @@ func (l *loopState) length(e *evaluator) int {
 	if l.def.filter == nil {
 		return l.src.n
 	}
-	var rest []Value
-	for v := l.pull(e); v != nil; v = l.pull(e) {
-		rest = append(rest, v)
+	for v := l.source(e); v != nil; v = l.source(e) {
+		l.ahead = append(l.ahead, v)
 	}
-	l.ahead = rest
-	return l.index0 + 1 + len(rest)
+	return l.index0 + 1 + len(l.ahead)
 }
 
 func (l *loopState) attr(e *evaluator, name string) Value {

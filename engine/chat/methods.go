@@ -30,7 +30,7 @@ func (e *evaluator) methodOf(v Value, name string) *method {
 	case *Map:
 		return mapMethods[name]
 	case *List:
-		if !o.isView() {
+		if !o.isView() && (name != "copy" || !o.isTuple()) {
 			return listMethods[name]
 		}
 	}
@@ -41,7 +41,7 @@ var mapMethods = map[string]*method{
 	"get": {name: "get", sig: sig("key", "default?"), fn: func(e *evaluator, self Value, a []Value) Value {
 		m := self.(*Map)
 		if _, missing := a[0].(undefined); !missing {
-			if i := m.find(e.hashable(a[0])); i >= 0 {
+			if i := e.find(m, e.hashable(a[0])); i >= 0 {
 				return m.vals[i]
 			}
 		}
@@ -150,7 +150,7 @@ var strMethods = map[string]*method{
 	"partition":    partitionMethod("partition", strings.Index, false),
 	"rpartition":   partitionMethod("rpartition", strings.LastIndex, true),
 	"splitlines": {name: "splitlines", sig: sig("keepends?"), fn: func(e *evaluator, self Value, a []Value) Value {
-		return e.strings(splitLines(string(self.(String)), a[0] != nil && e.truth(a[0])))
+		return e.strings(e.splitLines(string(self.(String)), a[0] != nil && e.truth(a[0])))
 	}},
 	"join": {name: "join", sig: sig("iterable"), fn: strJoin},
 	"replace": {name: "replace", sig: sig("old", "new", "count?"), fn: func(e *evaluator, self Value, a []Value) Value {

@@ -10,8 +10,10 @@ func stripMethod(name string, left, right bool) *method {
 		s := string(self.(String))
 		cut := isSpace
 		if chars := e.strArg(name+"() chars", a[0], ""); is[String](orNone(a[0])) {
-			cut = func(r rune) bool { return strings.ContainsRune(chars, r) }
-			e.bytes(len(chars))
+			cut = func(r rune) bool {
+				e.bytes(len(chars))
+				return strings.ContainsRune(chars, r)
+			}
 		}
 		before := len(s)
 		if left {
@@ -56,6 +58,7 @@ func affixMethod(name string, has func(s, affix string) bool) *method {
 		}
 		if l, ok := a[0].(*List); ok && l.isTuple() {
 			for _, v := range l.items {
+				e.bytes(len(s))
 				if has(s, e.strArg(name+"() affix", v, "")) {
 					return Bool(true)
 				}
@@ -66,12 +69,14 @@ func affixMethod(name string, has func(s, affix string) bool) *method {
 		if !ok {
 			e.typeError("%s() takes a string or a tuple, found %s", name, describe(a[0]))
 		}
+		e.bytes(min(len(s), len(affix)))
 		return Bool(has(s, string(affix)))
 	}}
 }
 
 func cutMethod(name string, cut func(s, affix string) string) *method {
 	return &method{name: name, sig: sig("affix"), fn: func(e *evaluator, self Value, a []Value) Value {
+		e.bytes(len(self.(String)))
 		return String(cut(string(self.(String)), e.strArg(name+"() affix", a[0], "")))
 	}}
 }

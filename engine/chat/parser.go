@@ -12,9 +12,15 @@ type parser struct {
 	names []string
 	ids   map[string]nameID
 
-	macros  []*macroDef // enclosing macros
-	closes  int         // functions made so far: macros and call blocks
-	unknown []*Error    // filters and tests that do not exist, outside conditionals
+	macros  []*macroDef   // enclosing macros
+	closes  int           // functions made so far: macros and call blocks
+	unknown []missingName // filters and tests that do not exist, outside conditionals
+}
+
+// missingName is a filter or test that does not exist.
+type missingName struct {
+	pos        int
+	kind, name string
 }
 
 func newParser(src string) *parser {

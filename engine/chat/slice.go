@@ -14,6 +14,7 @@ func (x *sliceExpr) eval(e *evaluator) Value {
 	case undefined:
 		e.undefinedError(o)
 	case String:
+		e.bytes(len(o))
 		if s, ok := sliceASCII(string(o), from, hasFrom, to, hasTo, step); ok {
 			return String(s)
 		}

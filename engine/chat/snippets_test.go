@@ -13,8 +13,13 @@ var knownDifferences = map[string]string{
 }
 
 // Small templates render as Jinja2 renders them, or fail where it fails (testdata/snippets.py makes the answers).
-func TestSnippets(t *testing.T) {
-	data, err := os.ReadFile("testdata/snippets.json")
+func TestSnippets(t *testing.T) { compareGolden(t, "testdata/snippets.json", 200) }
+
+// So do random ones (testdata/random_snippets.py).
+func TestRandomSnippets(t *testing.T) { compareGolden(t, "testdata/random_snippets.json", 1500) }
+
+func compareGolden(t *testing.T, path string, atLeast int) {
+	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,8 +64,8 @@ func TestSnippets(t *testing.T) {
 			t.Errorf("%q:\n got %q\nwant %q", s.Src, got, *s.Out)
 		}
 	}
-	t.Logf("%d snippets, %d known differences", len(golden.Snippets), len(knownDifferences))
-	if len(golden.Snippets) < 200 {
-		t.Errorf("only %d snippets", len(golden.Snippets))
+	t.Logf("%d snippets", len(golden.Snippets))
+	if len(golden.Snippets) < atLeast {
+		t.Errorf("only %d snippets, want %d", len(golden.Snippets), atLeast)
 	}
 }

@@ -24,7 +24,8 @@ func Compile(src string) (t *Template, err error) {
 	p := newParser(string(NewString(src)))
 	body := p.body(nil)
 	if len(p.unknown) > 0 {
-		panic(abort{p.unknown[0]})
+		u := p.unknown[0]
+		panic(abort{p.errorAt(ErrSyntax, u.pos, "no %s named %s", u.kind, quote(u.name))})
 	}
 	return &Template{body: body, names: p.names}, nil
 }

@@ -18,16 +18,18 @@ func (e *evaluator) str(v Value) string {
 	case Int:
 		return strconv.FormatInt(int64(v), 10)
 	}
-	s := string(e.appendRepr(nil, v, 0))
-	e.bytes(len(s))
-	return s
+	b := e.appendRepr(nil, v, 0)
+	e.fits(len(b))
+	e.bytes(len(b))
+	return string(b)
 }
 
 // repr is Python's repr(v).
 func (e *evaluator) repr(v Value) string {
-	s := string(e.appendRepr(nil, v, 0))
-	e.bytes(len(s))
-	return s
+	b := e.appendRepr(nil, v, 0)
+	e.fits(len(b))
+	e.bytes(len(b))
+	return string(b)
 }
 
 func (e *evaluator) appendRepr(b []byte, v Value, depth int) []byte {
@@ -48,6 +50,7 @@ func (e *evaluator) appendRepr(b []byte, v Value, depth int) []byte {
 	case Float:
 		return append(b, floatRepr(float64(v))...)
 	case String:
+		e.fits(len(b) + len(v))
 		return appendQuoted(b, string(v))
 	case undefined:
 		return append(b, "Undefined"...)
