@@ -177,13 +177,18 @@ func (n *Namespace) readChecked(b *block, buf []byte) error {
 	return nil
 }
 
-// discard drops a pinned block whose payload cannot be used, and releases it.
-func (n *Namespace) discard(b *block) {
+// forget drops a block whose payload cannot be used.
+func (n *Namespace) forget(b *block) {
 	n.stats.damagedBlocks.Add(1)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.drop(b)
-	n.unpin(b)
+}
+
+// discard is forget for a pinned block, which it releases.
+func (n *Namespace) discard(b *block) {
+	n.forget(b)
+	n.release(b)
 }
 
 func (n *Namespace) release(b *block) {

@@ -149,7 +149,7 @@ func (q *Sequence) Match(ids []int32) (reused int, err error) {
 			return len(q.ids), err
 		}
 	}
-	if err := q.Truncate(commonPrefix(q.ids, ids)); err != nil {
+	if err := q.Truncate(commonPrefix(q.ids, ids)); err != nil && !errors.Is(err, ErrLost) {
 		return len(q.ids), err
 	}
 	kept := len(q.ids)
@@ -226,7 +226,10 @@ func (q *Sequence) extendTail(ids []int32) error {
 			return err
 		default:
 			n.discard(source)
-			q.dropEmptyTail()
+			if q.ids = q.ids[:at]; len(q.entries) > b { // what we had of the tail may be overwritten
+				q.drop(b)
+			}
+			q.reserved = at
 		}
 	}
 }
@@ -238,14 +241,14 @@ func (q *Sequence) dropEmptyTail() {
 	}
 }
 
-// copyTail copies the first length tokens of a pinned block to a private one; dst changes only on success.
+// copyTail copies the first length tokens of a pinned block to a private one; dst is undefined if that fails.
 func (n *Namespace) copyTail(dst []byte, source *block, length int) error {
 	if source.full() {
 		rows, err := n.rows(source)
-		if err == nil {
-			n.lay.copyRows(dst, rows, length)
+		if err != nil {
+			return err
 		}
-		return err
+		return n.lay.copyMapped(dst, rows, length)
 	}
 	buf, err := n.getBuffer()
 	if err != nil {
@@ -260,7 +263,7 @@ func (n *Namespace) copyTail(dst []byte, source *block, length int) error {
 }
 
 // Truncate forgets the positions from n on, and any reservation. Rows of a sealed block that stay are copied to a private
-// one. The error wraps ErrReserve (n > Len), ErrNoMemory (the sequence is unchanged) or ErrClosed.
+// one. The error wraps ErrReserve (n > Len) or ErrNoMemory (the sequence is unchanged), ErrLost (it then ends before n) or ErrClosed.
 func (q *Sequence) Truncate(n int) error {
 	if q.closed {
 		return ErrClosed
@@ -275,7 +278,11 @@ func (q *Sequence) Truncate(n int) error {
 			return err
 		}
 		e := &q.entries[keep-1]
-		q.ns.lay.copyRows(buf, e.data, r)
+		if err := q.ns.lay.copyMapped(buf, e.data, r); err != nil {
+			q.ns.putBuffer(buf)
+			q.ns.forget(e.block)
+			return errors.Join(fmt.Errorf("%w: %w", ErrLost, err), q.Truncate(n-r))
+		}
 		for len(q.entries) > keep {
 			q.drop(len(q.entries) - 1)
 		}

@@ -47,9 +47,14 @@ func (c *counters) snapshot() Stats {
 	}
 }
 
-// Stats returns the counters of this namespace.
+// Stats returns the blocks of this namespace, and the counters of its store.
 func (n *Namespace) Stats() Stats {
 	s := n.stats.snapshot()
+	if n.disk != nil {
+		n.disk.store.mu.Lock()
+		s.UsedBytes = n.disk.store.used
+		n.disk.store.mu.Unlock()
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	s.Blocks = len(n.blocks)

@@ -382,6 +382,29 @@ func TestFailedSyncIsNotRetried(t *testing.T) {
 	closeAll(t, s, other, q)
 }
 
+// The same where the bytes can still be read: the sequence goes on without a gap, from memory.
+func TestFailedSyncKeepsWhatCanBeProved(t *testing.T) {
+	m := memfs.New()
+	s, n := openStore(t, m, testOptions())
+	q := n.NewSequence(nil)
+	ids := tokens(400, 1)
+	compute(t, q, ids[:270], 100)
+	m.Fault = func(op memfs.Op) error {
+		if op.Kind == memfs.Fdatasync {
+			return errDisk
+		}
+		return nil
+	}
+	if err := q.Flush(); !errors.Is(err, errDisk) {
+		t.Fatalf("flush: %v", err)
+	}
+	compute(t, q, ids, 100)
+	clear(m.Bytes(segmentPath(t, m))[headerTableOff:]) // nothing of it is looked at any more
+	checkRows(t, q)
+	m.Fault = nil
+	closeAll(t, s, q)
+}
+
 func TestSequenceMisuse(t *testing.T) {
 	n, err := NewRAM(toyGeometry)
 	if err != nil {

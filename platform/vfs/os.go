@@ -3,7 +3,9 @@ package vfs
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 
 	"kvasir/platform"
 )
@@ -45,7 +47,26 @@ func (osFS) OpenFile(path string, flag Flag) (File, error) {
 	return &osFile{f}, nil
 }
 
-func (osFS) MkdirAll(path string) error { return classify(os.MkdirAll(path, 0o700)) }
+func (osFS) MkdirAll(path string) error {
+	path = filepath.Clean(path)
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return nil
+	}
+	if parent := filepath.Dir(path); parent != path {
+		if err := (osFS{}).MkdirAll(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return classify(err)
+	}
+	if info, err := os.Stat(path); err != nil {
+		return classify(err)
+	} else if !info.IsDir() {
+		return fmt.Errorf("mkdir %s: not a directory", path)
+	}
+	return classify(platform.SyncDir(filepath.Dir(path)))
+}
 
 func (osFS) ReadDir(path string) ([]string, error) {
 	entries, err := os.ReadDir(path)

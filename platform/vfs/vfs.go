@@ -50,7 +50,7 @@ type FS interface {
 	// OpenFile opens a regular file with one link, following no symbolic link
 	// in the last path element (ErrNotRegular otherwise). New files have mode 0600.
 	OpenFile(path string, flag Flag) (File, error)
-	// MkdirAll makes path and its missing parents, mode 0700.
+	// MkdirAll makes path and its missing parents, mode 0700, durably.
 	MkdirAll(path string) error
 	// ReadDir lists the names in a directory, sorted.
 	ReadDir(path string) ([]string, error)

@@ -1,0 +1,90 @@
+package kvcache
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"kvasir/platform/vfs/memfs"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write the golden values anew: go test ./kvcache -run Golden -rewrite")
+
+// TestGoldenBytes pins the disk format: the same input gives the same bytes on every machine and in every version of this
+// major. testdata/format.golden holds SHA-256 values, and the bytes of the structures as hex, zero rows left out.
+func TestGoldenBytes(t *testing.T) {
+	m := memfs.New()
+	ids := tokens(64+20, 1)
+	fill(t, m, testOptions(), ids)
+	lay, err := newLayout(toyGeometry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seg := m.Bytes(segmentPath(t, m))
+	count := newSegmentSlots(lay, 1<<30)
+	full := seg[slotAt(lay, count, 0):][:lay.slotBytes]
+	packed := seg[slotAt(lay, count, 1):][:20*lay.tokenBytes]
+
+	s := testSessions(m)
+	j := &Journal{sessions: s, id: fileID{1, 2, 3}, digest: sha256.New(), size: 1 << 20}
+	var journal []byte
+	record := func(b []byte) {
+		journal = append(journal, sealRecord(b, &j.id)...)
+		j.seq++
+	}
+	var head [journalHead]byte
+	encodeJournalHead(head[:], j.id, time.Unix(1e9, 0).UnixNano())
+	record(append(j.begin(recTokens), 2, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 'a', 'b', 'c', 0, 0))
+	record(append(j.begin(recEdit), editRewind, 1, 0, 0, 0))
+
+	var out strings.Builder
+	hash := func(name string, b []byte) { fmt.Fprintf(&out, "%s\n  sha256 %x\n", name, sha256.Sum256(b)) }
+	dump := func(name string, b []byte) {
+		fmt.Fprintf(&out, "%s\n", name)
+		zeros := make([]byte, 16)
+		for off := 0; off < len(b); off += 16 {
+			row := b[off:min(off+16, len(b))]
+			if string(row) != string(zeros[:len(row)]) {
+				fmt.Fprintf(&out, "  %04x  % x\n", off, row)
+			}
+		}
+	}
+	fmt.Fprintf(&out, "file %s\n", filepath.Base(filepath.Dir(segmentPath(t, m))))
+	dump("META", m.Bytes(filepath.Join(filepath.Dir(segmentPath(t, m)), "META")))
+	dump("superblock", seg[:headerBytes])
+	dump("header of the FULL slot", seg[headerTableOff:][:headerBytes])
+	hash("FULL slot", full)
+	dump("header of the PACKED slot", seg[headerTableOff+headerBytes:][:headerBytes])
+	hash("PACKED payload", packed)
+	fmt.Fprintf(&out, "root of salt \"salt\"\n  %s\n", hexHash(rootHash(toyPrint, lay.recipeHash, []byte("salt"))))
+	dump("journal file header", head[:])
+	dump("journal records TOKENS, EDIT", journal)
+	fmt.Fprintf(&out, "journal of session \"s\"\n  %s\n", filepath.Base(s.path("s")))
+
+	const path = "testdata/format.golden"
+	if *rewrite {
+		if err := os.WriteFile(path, []byte(out.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out.String() != string(want) {
+		t.Errorf("bytes on disk changed:\n%s\nwant\n%s", out.String(), want)
+	}
+	if doc, err := os.ReadFile("FORMAT.md"); err != nil {
+		t.Fatal(err)
+	} else if !strings.Contains(string(doc), string(want)) {
+		t.Error("FORMAT.md does not show testdata/format.golden as its worked example")
+	}
+}
+
+func hexHash(h Hash) string { return hex.EncodeToString(h[:]) }
