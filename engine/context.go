@@ -144,6 +144,7 @@ func (c *Context) Each(ctx context.Context, ids []int32, out func(pos int, logit
 	if err := c.check(ids); err != nil {
 		return err
 	}
+	c.have = false
 	for done := 0; done < len(ids); {
 		if err := ctx.Err(); err != nil {
 			return err

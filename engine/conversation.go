@@ -5,17 +5,21 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"kvasir/engine/chat"
 	"kvasir/engine/sample"
 	"kvasir/engine/token"
 	"kvasir/kvcache"
+	"kvasir/platform/vfs"
 )
 
 var (
 	// ErrOtherModel says that a session was held with another model.
 	ErrOtherModel = errors.New("session belongs to another model")
+	// ErrInUse says that another process has the session open.
+	ErrInUse = errors.New("in use by another process")
 	// ErrNothingToContinue says that the last turn of a session is no answer that was cut off.
 	ErrNothingToContinue = errors.New("nothing to continue")
 )
@@ -100,9 +104,20 @@ func (m *Model) OpenSession(ctx context.Context, w *Memory, name string, opt Con
 	}
 	r, err := c.openJournal(ctx, w, name, progress)
 	if err != nil {
-		return nil, r, errors.Join(fmt.Errorf("session %q: %w", name, err), c.Close())
+		return nil, r, errors.Join(inSession(name, err), c.Close())
 	}
 	return c, r, nil
+}
+
+// inSession names the session in an error, unless the store has done so already.
+func inSession(name string, err error) error {
+	if errors.Is(err, vfs.ErrLocked) {
+		err = ErrInUse
+	}
+	if strings.HasPrefix(err.Error(), fmt.Sprintf("session %q: ", name)) {
+		return err
+	}
+	return fmt.Errorf("session %q: %w", name, err)
 }
 
 func (m *Model) newConversation(w *Memory, opt ConversationOptions) (*Conversation, error) {
@@ -113,7 +128,7 @@ func (m *Model) newConversation(w *Memory, opt ConversationOptions) (*Conversati
 	if err != nil {
 		return nil, err
 	}
-	c := &Conversation{m: m, system: opt.System, prompt: prompter{tok: m.Tokenizer}, sampler: sampler,
+	c := &Conversation{m: m, system: opt.System, prompt: prompter{tok: m.Tokenizer, now: time.Now()}, sampler: sampler,
 		stream: m.Tokenizer.NewStream(token.DecodeOptions{})}
 	if !opt.Raw {
 		if m.TemplateErr != nil && !errors.Is(m.TemplateErr, chat.ErrNoTemplate) {
@@ -168,15 +183,23 @@ func (c *Conversation) take(past *kvcache.Conversation) {
 	for _, id := range c.ids {
 		c.sampler.Accept(id)
 	}
-	n := len(c.turns)
-	if n == 0 || !c.turns[n-1].CutOff {
-		return
+	if n := len(c.turns); n > 0 && c.turns[n-1].CutOff {
+		c.rewindStream(&c.turns[n-1])
+		c.saved = past.Sampler
 	}
-	// The answer may end inside a character: let the stream hold the same bytes again.
-	for _, id := range c.ids[len(c.ids)-c.turns[n-1].Tokens:] {
+}
+
+// rewindStream makes the stream hold what the answer t, the last turn, left in it: it may end inside a character.
+func (c *Conversation) rewindStream(t *Turn) {
+	c.stream.Reset()
+	n := 0
+	for _, id := range c.ids[len(c.ids)-t.Tokens:] {
 		c.text = c.stream.Append(c.text[:0], id)
+		n += len(c.text)
 	}
-	c.saved = past.Sampler
+	if n < len(t.Text) { // the model had ended the answer, and what was held is written
+		c.text = c.stream.Flush(c.text[:0])
+	}
 }
 
 // JoinTurns returns the turns of a journal as a reader sees them: parts of one answer joined, roles as stored.
@@ -227,23 +250,31 @@ func (c *Conversation) Tokens() int { return len(c.ids) }
 // CutOff reports whether the last turn is an answer that did not come to its end, or a question without one.
 func (c *Conversation) CutOff() bool {
 	n := len(c.turns)
-	return n > 0 && (c.turns[n-1].CutOff || c.turns[n-1].Role != "assistant")
+	return n > 0 && len(c.ids) > 0 && (c.turns[n-1].CutOff || c.turns[n-1].Role != "assistant")
 }
 
 // Say adds a message of the user's and generates the answer, at most max tokens (0: what the context has room for). out
 // gets the text piece by piece; an error of out ends the answer. When ctx ends, the answer ends, which is no error; when
 // it ends before the first token, its error is returned and the next Continue answers.
 func (c *Conversation) Say(ctx context.Context, text string, max int, progress Progress, out func(string) error) (Answer, error) {
+	past, system, kept := c.messages(), "", 0
+	switch {
+	case len(c.turns) == 0 && c.prompt.tpl != nil:
+		system = c.system
+	case len(c.ids) == 0 && len(c.turns) == 1 && c.turns[0].Role == "system" && c.turns[0].Text != "":
+		// Whoever wrote the system message came no further: this message brings it into the context.
+		past, system, kept = nil, c.turns[0].Text, 1
+	}
 	var next []chat.Message
-	if len(c.turns) == 0 && c.system != "" && c.prompt.tpl != nil {
-		next = append(next, chat.Message{Role: "system", Content: c.system})
+	if system != "" {
+		next = append(next, chat.Message{Role: "system", Content: system})
 	}
 	next = append(next, chat.Message{Role: "user", Content: text})
-	rendered, err := c.prompt.text(c.messages(), next)
+	rendered, err := c.prompt.text(past, next)
 	if err != nil {
 		return Answer{}, err
 	}
-	ids, err := c.prompt.encode(rendered, len(c.ids) == 0, []string{c.system, text})
+	ids, err := c.prompt.encode(rendered, len(c.ids) == 0, []string{system, text})
 	if err != nil {
 		return Answer{}, err
 	}
@@ -253,18 +284,16 @@ func (c *Conversation) Say(ctx context.Context, text string, max int, progress P
 	if room := c.ctx.Size() - len(c.ids); len(ids) >= room {
 		return Answer{}, fmt.Errorf("%w: the message has %d tokens, room is left for %d", ErrContextFull, len(ids), room-1)
 	}
-	if c.journal != nil {
-		for i, m := range next {
-			of := ids
-			if i < len(next)-1 {
-				of = nil // the template renders the messages together: the ids stand with the last one
-			}
+	for _, m := range next[kept:] {
+		var of []int32
+		if m.Role == "user" {
+			of = ids // the template renders the messages together: the ids stand with the last one
+		}
+		if c.journal != nil {
 			if err := c.journal.Turn(m.Role, m.Content, of); err != nil {
 				return Answer{}, fmt.Errorf("message refused, it could not be kept: %w", err)
 			}
 		}
-	}
-	for _, m := range next {
 		c.turns = append(c.turns, Turn{Role: m.Role, Text: m.Content})
 	}
 	c.turns[len(c.turns)-1].Tokens = len(ids)
@@ -289,6 +318,10 @@ func (c *Conversation) Continue(ctx context.Context, max int, progress Progress,
 
 // stateBytes is the size of a sampler state in the journal: seed and draws, little-endian.
 const stateBytes = 16
+
+func appendState(b []byte, st sample.State) []byte {
+	return binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(b, st.Seed), st.Draws)
+}
 
 // messages returns the turns as the template sees them. A question that was left without an answer has an empty one:
 // the context holds the words that open it.
@@ -357,29 +390,36 @@ func (c *Conversation) generate(ctx context.Context, max int, t *Turn, a *Answer
 				return err
 			}
 		}
+		before := c.sampler.State()
 		id, err := c.sampler.Sample(c.ctx.Logits())
 		if err != nil {
 			return err
 		}
-		c.sampler.Accept(id)
-		st := c.sampler.State()
-		c.state = binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(c.state[:0], st.Seed), st.Draws)
+		n := len(c.ids)
 		if c.m.Tokenizer.IsEOG(id) {
 			a.Finish = FinishStop
-			if c.text = c.stream.Flush(c.text[:0]); len(c.text) > 0 { // a character that never came to its end
-				t.Text += string(c.text)
-				return out(string(c.text))
-			}
-			return nil
+			c.state = appendState(c.state[:0], before) // whoever goes on from here draws the end again
+			if c.text = c.stream.Flush(c.text[:0]); len(c.text) == 0 {
+				return nil
+			} // else a character that never came to its end
+		} else {
+			c.state = appendState(c.state[:0], c.sampler.State())
+			c.text = c.stream.Append(c.text[:0], id)
+			c.ids = append(c.ids, id)
 		}
-		c.text = c.stream.Append(c.text[:0], id)
-		c.ids = append(c.ids, id)
 		if c.journal != nil {
-			if err := c.journal.Tokens(c.ids[len(c.ids)-1:], c.text, c.state); err != nil {
-				c.ids = c.ids[:len(c.ids)-1]
+			if err := c.journal.Tokens(c.ids[n:], c.text, c.state); err != nil {
+				// As if the token had not been drawn, so that Continue draws it again.
+				c.ids, a.Finish, c.saved = c.ids[:n], "", appendState(nil, before)
+				c.rewindStream(t)
 				return fmt.Errorf("answer stopped, it could not be kept: %w", err)
 			}
 		}
+		if a.Finish != "" {
+			t.Text += string(c.text)
+			return out(string(c.text))
+		}
+		c.sampler.Accept(id) // not the end: a process that resumes knows only what the context holds
 		t.Tokens++
 		a.GeneratedTokens++
 		if a.FirstToken.IsZero() {

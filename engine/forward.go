@@ -180,7 +180,7 @@ func (p *pass) head(col int) error {
 	}
 	for _, v := range p.logits {
 		if v-v != 0 { // NaN or infinite
-			return ErrNumeric
+			return fmt.Errorf("model %q: %w", p.m.Name(), ErrNumeric)
 		}
 	}
 	return nil

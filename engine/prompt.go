@@ -3,7 +3,9 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"kvasir/engine/chat"
 	"kvasir/engine/token"
@@ -18,6 +20,7 @@ var ErrTemplate = errors.New("chat template")
 type prompter struct {
 	tok *token.Tokenizer
 	tpl *chat.Template // nil: plain continuation
+	now time.Time      // what templates that print the date are told
 }
 
 // text renders what comes behind the context when the messages msgs are its turns so far (the last one, if any, an
@@ -31,55 +34,38 @@ func (p *prompter) text(msgs, next []chat.Message) (string, error) {
 		return b.String(), nil
 	}
 	if len(msgs) == 0 {
-		return p.render(next, true)
-	}
-	all := append(append([]chat.Message(nil), msgs...), next...)
-	if s, ok := p.behind(msgs, all); ok {
+		s, err := p.tpl.Prompt(p.conversation(next), p.options())
+		if err != nil {
+			return "", fmt.Errorf("%w: %w", ErrTemplate, err)
+		}
 		return s, nil
 	}
-	// The template does not repeat the earlier turns as they were. What it puts between an answer and the next message
-	// shows in a conversation that gives it nothing to rewrite.
-	const marker = "ok"
-	probe := []chat.Message{{Role: "user", Content: "hi"}, {Role: "assistant", Content: marker}}
-	if s, ok := p.behind(probe, append(probe[:2:2], next...)); ok {
-		return s, nil
+	s, ok, err := p.tpl.AfterAnswer(p.conversation(msgs, next), p.options())
+	if !ok || err != nil {
+		// The template does not show the answer as it is. What it puts between an answer and the next message shows in a
+		// conversation that gives it nothing to rewrite.
+		plain := []chat.Message{{Role: "user", Content: "hi"}, {Role: "assistant", Content: "hello"}}
+		s, ok, err = p.tpl.AfterAnswer(p.conversation(plain, next), p.options())
 	}
-	return "", fmt.Errorf("%w: does not continue a conversation of %d turns", ErrTemplate, len(msgs))
-}
-
-// behind renders all and returns what stands behind the last answer of msgs.
-func (p *prompter) behind(msgs, all []chat.Message) (string, bool) {
-	last := len(msgs) - 1
-	if last < 0 || msgs[last].Role != "assistant" {
-		return "", false
-	}
-	before, err := p.render(msgs[:last], true)
-	if err != nil {
-		return "", false
-	}
-	whole, err := p.render(all, true)
-	if err != nil {
-		return "", false
-	}
-	rest, ok := strings.CutPrefix(whole, before)
-	if !ok {
-		return "", false
-	}
-	answer := msgs[last].Content
-	if s, ok := strings.CutPrefix(rest, answer); ok {
-		return s, true
-	}
-	// Many templates trim the answer, and some generation prompts end in a space that the answer's first token holds.
-	return strings.CutPrefix(strings.TrimLeft(rest, " \n"), strings.TrimSpace(answer))
-}
-
-func (p *prompter) render(msgs []chat.Message, generate bool) (string, error) {
-	s, err := p.tpl.Prompt(&chat.Conversation{Messages: msgs, AddGenerationPrompt: generate,
-		BOS: string(p.tok.Piece(p.tok.BOS(), true)), EOS: string(p.tok.Piece(p.tok.EOS(), true))}, chat.Options{})
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", ErrTemplate, err)
 	}
+	if !ok {
+		return "", fmt.Errorf("%w: does not continue a conversation of %d turns", ErrTemplate, len(msgs))
+	}
 	return s, nil
+}
+
+func (p *prompter) conversation(parts ...[]chat.Message) *chat.Conversation {
+	return &chat.Conversation{Messages: slices.Concat(parts...), AddGenerationPrompt: true,
+		BOS: string(p.tok.Piece(p.tok.BOS(), true)), EOS: string(p.tok.Piece(p.tok.EOS(), true))}
+}
+
+// renderTime bounds the evaluation of a template: real ones take below a millisecond.
+const renderTime = 2 * time.Second
+
+func (p *prompter) options() chat.Options {
+	return chat.Options{Now: p.now, Limits: chat.Limits{Deadline: time.Now().Add(renderTime)}}
 }
 
 // encode turns text into ids. first says that the context is empty: the text then gets the BOS token, unless the

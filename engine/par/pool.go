@@ -21,10 +21,13 @@ type Pool struct {
 	closed  atomic.Bool
 	fn      func(worker int)
 	fault   atomic.Pointer[Fault]
-	workers []*worker // 1..n-1
+	caller  sleeper
+	workers []*sleeper // 1..n-1
+	spin    time.Duration
 }
 
-type worker struct {
+// sleeper is where one side of the barrier waits. The side that changes what it waits for wakes it.
+type sleeper struct {
 	asleep atomic.Bool
 	wake   chan struct{}
 	_      [64]byte // no false sharing between the flags of two workers
@@ -40,9 +43,12 @@ func (f *Fault) Error() string { return fmt.Sprintf("memory fault during computa
 
 // New starts a pool of n workers (at least 1), of which n-1 are goroutines. Close ends them.
 func New(n int) *Pool {
-	p := &Pool{}
+	p := &Pool{caller: sleeper{wake: make(chan struct{}, 1)}}
+	if n <= runtime.GOMAXPROCS(0) {
+		p.spin = spinTime // otherwise a spinning worker takes the processor from one that has work
+	}
 	for i := 1; i < n; i++ {
-		w := &worker{wake: make(chan struct{}, 1)}
+		w := &sleeper{wake: make(chan struct{}, 1)}
 		p.workers = append(p.workers, w)
 		go p.work(w, i)
 	}
@@ -60,19 +66,13 @@ func (p *Pool) Run(fn func(worker int)) error {
 		p.pending.Store(int32(len(p.workers)))
 		p.phase.Add(1)
 		for _, w := range p.workers {
-			if w.asleep.CompareAndSwap(true, false) {
-				w.wake <- struct{}{}
-			}
+			w.rouse()
 		}
 	}
 	old := debug.SetPanicOnFault(true)
 	p.guard(fn, 0)
 	debug.SetPanicOnFault(old)
-	for spins := 0; p.pending.Load() != 0; spins++ {
-		if spins > 1000 {
-			runtime.Gosched()
-		}
-	}
+	p.caller.await(p.spin, p.finished)
 	if p.fault.Load() != nil {
 		return p.fault.Swap(nil)
 	}
@@ -86,56 +86,57 @@ func (p *Pool) Close() {
 	p.pending.Store(int32(len(p.workers)))
 	p.phase.Add(1)
 	for _, w := range p.workers {
-		if w.asleep.CompareAndSwap(true, false) {
-			w.wake <- struct{}{}
-		}
+		w.rouse()
 	}
 }
 
-func (p *Pool) work(w *worker, i int) {
+func (p *Pool) finished() bool { return p.pending.Load() == 0 }
+
+func (p *Pool) work(w *sleeper, i int) {
 	debug.SetPanicOnFault(true)
 	seen := uint32(0)
+	moved := func() bool { return p.phase.Load() != seen }
 	for {
-		p.await(w, seen)
+		w.await(p.spin, moved)
 		seen++
 		if p.closed.Load() {
 			return
 		}
 		p.guard(p.fn, i)
-		p.pending.Add(-1)
-	}
-}
-
-// await returns when the phase counter has moved past seen.
-func (p *Pool) await(w *worker, seen uint32) {
-	for spins := 0; ; spins++ {
-		if p.phase.Load() != seen {
-			return
-		}
-		if spins&0xff == 0xff {
-			runtime.Gosched()
-			if spins == 0xff {
-				w.idle(p, seen)
-			}
+		if p.pending.Add(-1) == 0 {
+			p.caller.rouse()
 		}
 	}
 }
 
-// idle polls until spinTime is over, then sleeps until Run wakes the worker or the phase has moved on.
-func (w *worker) idle(p *Pool, seen uint32) {
-	for end := time.Now().Add(spinTime); time.Now().Before(end); {
-		for range 200 {
-			if p.phase.Load() != seen {
+// await returns when ready reports true: it polls for the time given, then sleeps until rouse. Whoever makes ready true
+// must call rouse afterwards.
+func (s *sleeper) await(spin time.Duration, ready func() bool) {
+	for end := time.Now().Add(spin); ; {
+		for range 100 {
+			if ready() {
 				return
 			}
 		}
+		runtime.Gosched() // other goroutines, the collector's among them, may be waiting for this processor
+		if time.Now().Before(end) {
+			continue
+		}
+		s.asleep.Store(true)
+		if ready() && s.asleep.CompareAndSwap(true, false) {
+			return
+		}
+		// Either nothing has happened yet, or rouse has taken the flag and is about to send. It may be a late one, of
+		// the phase before: look again.
+		<-s.wake
 	}
-	w.asleep.Store(true)
-	if p.phase.Load() != seen && w.asleep.CompareAndSwap(true, false) {
-		return
+}
+
+// rouse wakes the sleeper if it sleeps.
+func (s *sleeper) rouse() {
+	if s.asleep.CompareAndSwap(true, false) {
+		s.wake <- struct{}{}
 	}
-	// Either nothing has happened yet, or Run has taken the flag and is about to send.
-	<-w.wake
 }
 
 func (p *Pool) guard(fn func(int), i int) {
