@@ -105,7 +105,7 @@ func (a *app) bench(c *cli.Context) (err error) {
 		m, err = a.openModel(c)
 	}
 	if err != nil {
-		return modelFileError(err)
+		return err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
 	if name == "" {

@@ -15,6 +15,7 @@ import (
 
 	"kvasir/engine"
 	"kvasir/engine/chat"
+	"kvasir/engine/par"
 	"kvasir/engine/token"
 	"kvasir/gguf"
 	"kvasir/internal/config"
@@ -64,10 +65,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer, demo []byte)
 		CommandNotFound: func(_ *cli.Context, name string) {
 			fmt.Fprintf(stderr, "kvasir: no command %q; 'kvasir help' lists them\n", name)
 		},
-		Commands: []*cli.Command{
-			a.runCommand(), a.chatCommand(), a.sessionsCommand(), a.inspectCommand(), a.evalCommand(),
-			a.benchCommand(), a.doctorCommand(), a.versionCommand(),
-		},
+		Commands: a.commands(),
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
 				return usagef("no command %q; 'kvasir help' lists them", c.Args().First())
@@ -76,11 +74,20 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer, demo []byte)
 		},
 	}
 	setUsageErrors(c.Commands)
-	err := c.RunContext(context.Background(), args)
+	wordsAreArguments(c.Commands)
+	err := c.RunContext(context.Background(), permute(args, c.Commands))
 	if err != nil {
 		fmt.Fprintln(stderr, "kvasir:", err)
 	}
 	return exitCode(err)
+}
+
+// commands lists the verbs.
+func (a *app) commands() []*cli.Command {
+	return []*cli.Command{
+		a.runCommand(), a.chatCommand(), a.sessionsCommand(), a.inspectCommand(), a.evalCommand(),
+		a.benchCommand(), a.doctorCommand(), a.versionCommand(),
+	}
 }
 
 // setUsageErrors makes every command answer unknown flags with exit code 2 and without its whole help text.
@@ -96,6 +103,8 @@ func exitCode(err error) int {
 	var (
 		usage  *usageError
 		broken *gguf.Error
+		data   *dataError
+		fault  *par.Fault // of a model file that changed under the program
 	)
 	switch {
 	case err == nil:
@@ -106,8 +115,8 @@ func exitCode(err error) int {
 		return exitInterrupted
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.ENOMEM):
 		return exitNoSpace
-	case errors.As(err, &broken), errors.Is(err, gguf.ErrFault), errors.Is(err, engine.ErrNumeric), errors.Is(err, token.ErrNoVocab),
-		errors.Is(err, token.ErrBadVocab), errors.Is(err, token.ErrUnsupported), errors.Is(err, chat.ErrRuntime):
+	case errors.As(err, &broken), errors.As(err, &data), errors.As(err, &fault), errors.Is(err, gguf.ErrFault),
+		errors.Is(err, engine.ErrNumeric), errors.Is(err, token.ErrNoVocab), errors.Is(err, token.ErrBadVocab), errors.Is(err, token.ErrUnsupported), errors.Is(err, chat.ErrRuntime):
 		return exitBadData
 	}
 	return exitFailed

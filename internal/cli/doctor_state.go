@@ -45,15 +45,9 @@ func (d *diagnosis) checkState(home string) stateReport {
 	}
 	s.Exists = err == nil
 	dir := s.Home
-	for !s.Exists { // what is not there yet is judged by where it would be made
-		if dir = filepath.Dir(dir); dir == filepath.Dir(dir) {
-			break
-		}
-		if info, err := os.Stat(dir); err == nil {
-			if !info.IsDir() {
-				d.wrong(fmt.Sprintf("%.256q, above the state directory, is no directory", dir), "set KVASIR_HOME to another place")
-				return s
-			}
+	for parent := filepath.Dir(dir); !s.Exists && parent != dir; parent = filepath.Dir(dir) {
+		dir = parent // what is not there yet is judged by where it would be made
+		if _, err := os.Stat(dir); err == nil {
 			break
 		}
 	}

@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"syscall"
 	"time"
 
@@ -71,7 +70,7 @@ func (a *app) evalTokenize(c *cli.Context) (err error) {
 	}
 	f, err := a.openFile(name)
 	if err != nil {
-		return modelFileError(err)
+		return err
 	}
 	tok, err := engine.TokenizerOf(f.File)
 	if err = errors.Join(err, f.Close()); err != nil {
@@ -145,14 +144,6 @@ func (a *app) evalTemplate(c *cli.Context) error {
 		return dataErrorf("%.256q: %w", path, err)
 	}
 	_, err = fmt.Fprint(a.out, out)
-	return err
-}
-
-// modelFileError makes a model file that is not there bad data, like one that is there and broken.
-func modelFileError(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return &dataError{err}
-	}
 	return err
 }
 

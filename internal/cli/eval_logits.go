@@ -73,7 +73,7 @@ func (a *app) evalLogits(c *cli.Context) (err error) {
 	}
 	m, err := a.openModel(c)
 	if err != nil {
-		return modelFileError(err)
+		return err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
 	for i, id := range ids {

@@ -24,7 +24,7 @@ func (a *app) evalPPLCommand() *cli.Command {
 			"is computed on its own, and the tokens of its second half are scored. What is left of the text is not used.",
 		Flags: append(modelFlags(),
 			fileFlag("file", "the text `FILE`, - for standard input"),
-			&cli.IntFlag{Name: "ctx-size", Aliases: []string{"c"}, Usage: "chunks of `N` tokens (default: 512, or what the model was trained for if that is less)"},
+			&cli.IntFlag{Name: "ctx", Aliases: []string{"c", "ctx-size"}, Usage: "chunks of `N` tokens (default: 512, or what the model was trained for if that is less)"},
 			&cli.IntFlag{Name: "chunks", Usage: "use the first `N` chunks only"},
 			kvFlag("int8", ", or f32 (in memory only)"), batchFlag(),
 			&cli.StringFlag{Name: "against", Usage: "compare with the same model on a KV cache of `FORMAT`"},
@@ -35,20 +35,20 @@ func (a *app) evalPPLCommand() *cli.Command {
 
 // pplResult is the JSON form of eval ppl.
 type pplResult struct {
-	PPL            float64 `json:"ppl"`
-	Tokens         int     `json:"tokens"` // scored
-	Chunks         int     `json:"chunks"`
-	Context        int     `json:"context"`
-	KV             string  `json:"kv"`
-	Kernels        string  `json:"kernels"`
-	Model          string  `json:"model"`
-	Against        string  `json:"against,omitempty"`
-	*pplDivergence         // with --against
+	PPL         float64 `json:"ppl"`
+	Tokens      int     `json:"tokens"` // scored
+	Chunks      int     `json:"chunks"`
+	Context     int     `json:"context"`
+	KV          string  `json:"kv"`
+	Kernels     string  `json:"kernels"`
+	Model       string  `json:"model"`
+	Against     string  `json:"against,omitempty"`
+	*Divergence         // with --against
 }
 
-// pplDivergence says how far the logits of one format are from those of another: Kullback-Leibler divergence in nats
+// Divergence says how far the logits of one format are from those of another: Kullback-Leibler divergence in nats
 // from the other's distribution to this one's.
-type pplDivergence struct {
+type Divergence struct {
 	PPL     float64 `json:"ppl_against"`
 	KLMean  float64 `json:"kl_mean"`
 	KLP99   float64 `json:"kl_p99"`
@@ -80,7 +80,7 @@ func (a *app) evalPPL(c *cli.Context) (err error) {
 	if run.batch, err = batchOf(c); err != nil {
 		return err
 	}
-	run.size, run.chunks = c.Int("ctx-size"), c.Int("chunks")
+	run.size, run.chunks = c.Int("ctx"), c.Int("chunks")
 	if run.size != 0 && (run.size < 4 || run.size > maxContext) {
 		return usagef("-c %d, expected 4 to %d", run.size, maxContext)
 	}
@@ -93,7 +93,7 @@ func (a *app) evalPPL(c *cli.Context) (err error) {
 	}
 	m, err := a.openModel(c)
 	if err != nil {
-		return modelFileError(err)
+		return err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
 	if m.Tokenizer == nil {
@@ -126,7 +126,7 @@ func (r *pplResult) print(a *app) error {
 	t.row("perplexity", fmt.Sprintf("%.5f", r.PPL))
 	t.row("tokens scored", fmt.Sprintf("%d, in %d chunks of %d", r.Tokens, r.Chunks, r.Context))
 	t.row("KV cache", r.KV)
-	if d := r.pplDivergence; d != nil {
+	if d := r.Divergence; d != nil {
 		t.row("against "+r.Against, fmt.Sprintf("perplexity %.5f", d.PPL))
 		t.row("KL divergence", fmt.Sprintf("mean %.6f, 99th percentile %.6f, most %.6f nats", d.KLMean, d.KLP99, d.KLMax))
 		t.row("same top token", fmt.Sprintf("%.3f %%", 100*d.SameTop))
@@ -152,7 +152,9 @@ type pplSum struct {
 }
 
 func (s *pplSum) add(nll float64) { s.sum += nll; s.n++ }
-func (s *pplSum) ppl() float64    { return math.Exp(s.sum / float64(s.n)) }
+
+// ppl stays finite, since JSON knows no infinity.
+func (s *pplSum) ppl() float64 { return min(math.Exp(s.sum/float64(s.n)), math.MaxFloat64) }
 
 // pplPassBytes bounds the logits that are kept for the comparison of two caches.
 const pplPassBytes = 64 << 20
@@ -202,7 +204,7 @@ func (r *pplRun) all(ctx context.Context, m *engine.Model, ids []int32) (_ *pplR
 	}
 	out := &pplResult{PPL: r.nll.ppl(), Tokens: r.nll.n, Chunks: nChunks, Context: r.size, KV: r.kv.String(), Kernels: m.Kernels(), Model: m.Name()}
 	if r.against != 0 {
-		out.Against, out.pplDivergence = r.against.String(), r.divergence()
+		out.Against, out.Divergence = r.against.String(), r.divergence()
 	}
 	return out, nil
 }
@@ -260,14 +262,14 @@ func (r *pplRun) compare(q, p []float32) {
 	}
 }
 
-func (r *pplRun) divergence() *pplDivergence {
+func (r *pplRun) divergence() *Divergence {
 	sum := 0.0
 	for _, kl := range r.kls {
 		sum += kl
 	}
 	slices.Sort(r.kls)
 	n := len(r.kls)
-	return &pplDivergence{PPL: r.nllAgainst.ppl(), KLMean: sum / float64(n), KLP99: quantile(r.kls, 0.99), KLMax: r.kls[n-1],
+	return &Divergence{PPL: r.nllAgainst.ppl(), KLMean: sum / float64(n), KLP99: quantile(r.kls, 0.99), KLMax: r.kls[n-1],
 		SameTop: float64(r.same) / float64(n)}
 }
 

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -17,7 +18,7 @@ func (a *app) inspectCommand() *cli.Command {
 		UsageText: "kvasir inspect MODEL [-c N] [-o table|json]\n\nMODEL is a GGUF file, or demo for the built-in model.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "model", Aliases: []string{"m"}, Usage: "GGUF model `FILE`, instead of the argument"},
-			&cli.IntFlag{Name: "ctx-size", Aliases: []string{"c"}, Usage: "judge the memory for a context of `N` tokens (default: what the model was trained for)"},
+			&cli.IntFlag{Name: "ctx", Aliases: []string{"c", "ctx-size"}, Usage: "judge the memory for a context of `N` tokens (default: what the model was trained for)"},
 			outputFlag(),
 		},
 		Action: a.inspect,
@@ -38,7 +39,7 @@ func (a *app) inspect(c *cli.Context) error {
 	case name == "":
 		name = a.cfg.Model
 	}
-	nCtx := c.Int("ctx-size")
+	nCtx := c.Int("ctx")
 	if nCtx < 0 || nCtx > maxContext {
 		return usagef("-c %d, expected 1 to %d", nCtx, maxContext)
 	}
@@ -55,7 +56,7 @@ func (a *app) inspect(c *cli.Context) error {
 		}
 		r.Reason = reasonOf(err)
 	} else {
-		err = errors.Join(r.addModel(m, nCtx), m.Close())
+		err = errors.Join(r.addModel(m, nCtx, machineMemory()), m.Close())
 		if err != nil {
 			return errors.Join(err, f.Close())
 		}
@@ -74,7 +75,8 @@ func (a *app) openFile(name string) (*gguf.Model, error) {
 	if name == "" || name == demoName {
 		return gguf.OpenBytes(demoName, a.demo)
 	}
-	return gguf.Open(name)
+	f, err := gguf.Open(name)
+	return f, modelFileError(err)
 }
 
 // openNamed opens a model by its path; "" and demo are the built-in one.
@@ -82,7 +84,16 @@ func (a *app) openNamed(name string, opt engine.Options) (*engine.Model, error) 
 	if name == "" || name == demoName {
 		return engine.OpenBytes(demoName, a.demo, opt)
 	}
-	return engine.Open(name, opt)
+	m, err := engine.Open(name, opt)
+	return m, modelFileError(err)
+}
+
+// modelFileError makes a model file that is not there bad data, like one that is there and broken.
+func modelFileError(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return &dataError{err}
+	}
+	return err
 }
 
 // unusable reports whether err says that a sound file is no model that this program runs.
@@ -105,7 +116,7 @@ func describe(f *gguf.Model) *inspection {
 	r.Architecture, _ = f.Architecture()
 	r.Name, _ = f.String("general.name")
 	for key, v := range f.All() {
-		r.Metadata = append(r.Metadata, metadatum{Key: key, Type: typeText(v), Value: jsonValue(v), text: v.String()})
+		r.Metadata = append(r.Metadata, metadatum{Key: key, Type: typeText(v), Value: jsonValue(v), text: strings.TrimPrefix(v.String(), typeText(v)+" ")})
 	}
 	groups := map[tensorGroup]int{} // without its counts -> index
 	types := map[string]int{}

@@ -94,13 +94,13 @@ func machineMemory() memoryText {
 }
 
 // addModel adds what running takes. nCtx 0 stands for the context that the model was trained for.
-func (r *inspection) addModel(m *engine.Model, nCtx int) error {
+func (r *inspection) addModel(m *engine.Model, nCtx int, mem memoryText) error {
 	c := m.Config
 	if nCtx == 0 {
 		nCtx = c.NCtx
 	}
 	p := &footprint{Layers: c.NLayers, NVocab: c.NVocab, TrainedFor: c.NCtx, DecodeBytes: m.DecodeBytes(), PassBytes: m.PassBytes(0),
-		Context: nCtx, Machine: machineMemory()}
+		Context: nCtx, Machine: mem}
 	if m.TokenizerErr != nil {
 		p.Tokenizer = m.TokenizerErr.Error()
 	}

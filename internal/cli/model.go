@@ -36,10 +36,7 @@ func (a *app) openModel(c *cli.Context) (*engine.Model, error) {
 	if path == "" {
 		path = a.cfg.Model
 	}
-	if path == "" {
-		return engine.OpenBytes(demoName, a.demo, opt)
-	}
-	return engine.Open(path, opt)
+	return a.openNamed(path, opt)
 }
 
 func kvFormat(c *cli.Context) (quant.KVFormat, error) {

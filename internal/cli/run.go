@@ -43,6 +43,11 @@ func (a *app) run(c *cli.Context) error {
 	if again && session == "" {
 		return usagef("--continue needs --session")
 	}
+	if again { // or opening it would make it
+		if err := a.exists(session); err != nil {
+			return err
+		}
+	}
 	t, err := a.openTalk(ctx, c, session)
 	if err != nil {
 		return err
@@ -61,7 +66,7 @@ func (a *app) answer(ctx context.Context, t *talk, prompt string, again bool) (a
 	p := a.progress("reading prompt")
 	progress := func(done, total int) { p.set(int64(done), int64(total)) }
 	written := false
-	out := printer(a.out, &written)
+	out := a.printer(&written)
 	print := func(s string) error {
 		p.end()
 		return out(s)

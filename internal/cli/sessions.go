@@ -46,6 +46,15 @@ func (a *app) sessions() (*kvcache.Sessions, error) {
 	return kvcache.NewSessions(vfs.OS(), home), nil
 }
 
+// exists returns an error unless there is a session of that name.
+func (a *app) exists(session string) error {
+	s, err := a.sessions()
+	if err == nil {
+		_, err = s.Read(session)
+	}
+	return err
+}
+
 // sessionLine is one session in a list.
 type sessionLine struct {
 	Name     string    `json:"name"`
@@ -189,7 +198,11 @@ func (a *app) sessionsRemove(c *cli.Context) error {
 	}
 	var errs []error
 	for _, name := range c.Args().Slice() {
-		if err := s.Remove(name); err != nil {
+		err := s.Remove(name)
+		if errors.Is(err, vfs.ErrLocked) {
+			err = fmt.Errorf("session %q: %w", name, engine.ErrInUse)
+		}
+		if err != nil {
 			errs = append(errs, err)
 		}
 	}

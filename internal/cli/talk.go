@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -24,7 +22,7 @@ import (
 func talkFlags() []cli.Flag {
 	d := sample.Defaults()
 	return append(modelFlags(),
-		&cli.IntFlag{Name: "ctx", Aliases: []string{"c"}, Usage: "`N` tokens of context (default: what the model was trained for)"},
+		&cli.IntFlag{Name: "ctx", Aliases: []string{"c", "ctx-size"}, Usage: "`N` tokens of context (default: what the model was trained for)"},
 		kvFlag("int8", ""),
 		&cli.StringFlag{Name: "system", Usage: "system message `TEXT` for a new conversation"},
 		&cli.BoolFlag{Name: "raw", Usage: "no chat template: continue the text as it is"},
@@ -126,14 +124,9 @@ func (a *app) openTalk(ctx context.Context, c *cli.Context, session string) (_ *
 }
 
 func (a *app) openMemory(ctx context.Context, t *talk, format quant.KVFormat) (err error) {
-	if a.cfg.Home != "" {
-		if err := os.MkdirAll(a.cfg.Home, 0o700); err != nil {
-			fmt.Fprintf(a.err, "kvasir: home directory: %v\n", err)
-		}
-	}
 	p := a.progress("reading model")
 	t.memory, err = engine.OpenMemory(ctx, t.model, engine.MemoryOptions{Home: a.cfg.Home, Format: format,
-		Warn:     func(err error) { fmt.Fprintf(a.err, "kvasir: KV cache is kept in memory only: %v\n", err) },
+		Warn:     func(err error) { fmt.Fprintln(a.err, "kvasir:", err) },
 		Progress: p.set})
 	p.end()
 	return err
@@ -206,14 +199,21 @@ func (a *app) writeStats(to string, s stats) error {
 		_, err = a.err.Write(b)
 		return err
 	}
-	return os.WriteFile(filepath.Clean(to), b, 0o666)
+	return a.writeOutput(to, func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	})
 }
 
-// printer writes an answer's text to w as it comes.
-func printer(w io.Writer, written *bool) func(string) error {
+// printer writes an answer's text to stdout as it comes; to a terminal without what could command it.
+func (a *app) printer(written *bool) func(string) error {
+	onTerminal := isTerminal(a.out)
 	return func(s string) error {
+		if onTerminal {
+			s = printableText(s)
+		}
 		*written = true
-		_, err := io.WriteString(w, s)
+		_, err := io.WriteString(a.out, s)
 		return err
 	}
 }

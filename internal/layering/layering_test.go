@@ -22,7 +22,7 @@ var allowed = map[string][]string{
 	"platform/cpu":       {},
 	"platform":           {"platform/cpu"},
 	"platform/vfs":       {"platform"},
-	"platform/vfs/memfs": {"platform/vfs"},
+	"platform/vfs/memfs": {"platform", "platform/vfs"},
 
 	"quant/half":   {},
 	"quant":        {"quant/half"},
@@ -43,11 +43,12 @@ var allowed = map[string][]string{
 
 	"internal/buildinfo": {},
 	"internal/config":    {},
-	"internal/cli": {"engine", "engine/arch", "engine/chat", "engine/sample", "engine/token", "gguf", "gguf/synth", "kvcache", "quant",
+	"internal/cli": {"engine", "engine/arch", "engine/chat", "engine/par", "engine/sample", "engine/token", "gguf", "gguf/synth", "kvcache", "quant",
 		"platform", "platform/cpu", "platform/vfs", "internal/buildinfo", "internal/config"},
 }
 
 var testOnly = map[string][]string{
+	"internal/e2e":       {},
 	"internal/guardmem":  {},
 	"internal/layering":  {},
 	"internal/testmodel": {"gguf", "gguf/synth", "quant", "quant/half"},
