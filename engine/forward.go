@@ -22,7 +22,9 @@ const MaxBatch = 512
 type pass struct {
 	m     *Model
 	seq   *kvcache.Sequence
-	batch int // columns that the buffers hold
+	batch int // columns of a pass at most
+
+	columnsHeld int // columns that the buffers have room for
 
 	n, pos int // columns of this pass, position of the first
 	ids    []int32
@@ -64,19 +66,8 @@ type normStep struct {
 
 func newPass(m *Model, seq *kvcache.Sequence, g kvcache.Geometry, batch int) *pass {
 	c := m.Config
-	heads, kv := c.NHeads*c.HeadDim, c.NKVHeads*c.HeadDim
-	p := &pass{m: m, seq: seq, batch: batch}
-	for _, b := range []struct {
-		buf  *[]float32
-		size int
-	}{{&p.x, c.NEmbd}, {&p.xn, c.NEmbd}, {&p.tmp, c.NEmbd}, {&p.q, heads}, {&p.att, heads}, {&p.k, kv}, {&p.v, kv}, {&p.gate, c.FFNDim}, {&p.up, c.FFNDim}} {
-		*b.buf = kernel.Aligned[float32](batch * b.size)
-	}
-	p.logits = kernel.Aligned[float32](c.NVocab)
-	for _, r := range m.ropes {
-		p.cos = append(p.cos, make([]float32, batch*r.Pairs()))
-		p.sin = append(p.sin, make([]float32, batch*r.Pairs()))
-	}
+	p := &pass{m: m, seq: seq, batch: batch, logits: kernel.Aligned[float32](c.NVocab)}
+	p.cos, p.sin = make([][]float32, len(m.ropes)), make([][]float32, len(m.ropes))
 	for _, l := range g.Layers {
 		p.attn = append(p.attn, ops.Attention{Table: m.table, HeadDim: c.HeadDim, Group: c.Group(), K: l.K, V: l.V, Scale: c.AttnScale, Window: l.Window})
 	}
@@ -90,11 +81,33 @@ func newPass(m *Model, seq *kvcache.Sequence, g kvcache.Geometry, batch int) *pa
 	return p
 }
 
+// grow makes room for n columns. Buffers grow to what the largest pass needed: a short prompt on a small board does not
+// pay for a batch of 512.
+func (p *pass) grow(n int) {
+	if n <= p.columnsHeld {
+		return
+	}
+	n = min(p.batch, (n+15)&^15)
+	c := p.m.Config
+	heads, kv := c.NHeads*c.HeadDim, c.NKVHeads*c.HeadDim
+	for _, b := range []struct {
+		buf  *[]float32
+		size int
+	}{{&p.x, c.NEmbd}, {&p.xn, c.NEmbd}, {&p.tmp, c.NEmbd}, {&p.q, heads}, {&p.att, heads}, {&p.k, kv}, {&p.v, kv}, {&p.gate, c.FFNDim}, {&p.up, c.FFNDim}} {
+		*b.buf = kernel.Aligned[float32](n * b.size)
+	}
+	for i, r := range p.m.ropes {
+		p.cos[i], p.sin[i] = make([]float32, n*r.Pairs()), make([]float32, n*r.Pairs())
+	}
+	p.columnsHeld = n
+}
+
 // forward computes the tokens ids (at most the batch) behind what the sequence holds and commits them. If out is nil,
 // only the last token's logits are computed, into p.logits; otherwise every token's, given to out in order of position.
 func (p *pass) forward(ids []int32, out func(logits []float32) error) error {
 	m, c := p.m, p.m.Config
 	p.ids, p.n, p.pos = ids, len(ids), p.seq.Len()
+	p.grow(p.n)
 	if err := p.seq.Reserve(p.n); err != nil {
 		return err
 	}
@@ -135,6 +148,7 @@ func (p *pass) forward(ids []int32, out func(logits []float32) error) error {
 		if err := p.columns(p.normFn); err != nil {
 			return err
 		}
+		p.jobs = append(p.jobs[:0], job{&l.Gate, l.GateB, p.gate}, job{&l.Up, l.UpB, p.up})
 		if err := p.run(p.gateFn); err != nil {
 			return err
 		}
@@ -287,10 +301,11 @@ func (p *pass) product(w int) {
 
 // gated computes the gate and up products and their activation: the rows of a worker need no barrier in between.
 func (p *pass) gated(w int) {
-	t, c, l := p.m.table, p.m.Config, &p.m.Weights.Layers[p.layer]
+	t, c := p.m.table, p.m.Config
 	lo, hi := par.Split(c.FFNDim, rowUnit, w, len(p.work))
-	p.rows(&job{&l.Gate, l.GateB, p.gate}, lo, hi, p.work[w].scratch)
-	p.rows(&job{&l.Up, l.UpB, p.up}, lo, hi, p.work[w].scratch)
+	for i := range p.jobs {
+		p.rows(&p.jobs[i], lo, hi, p.work[w].scratch)
+	}
 	act := t.SwiGLU
 	if c.Act == arch.GeGLU {
 		act = t.GeGLU

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync"
 
 	"kvasir/quant/half"
 )
@@ -44,11 +45,14 @@ func (t Type) Decode(dst []float32, src []byte) error {
 	return nil
 }
 
+var ints = sync.Pool{New: func() any { return new(Ints) }}
+
 func (t Type) decodeInts(dst []float32, src []byte) {
-	var b Ints
+	b := ints.Get().(*Ints) // the call through the table of formats would put it on the heap each time
+	defer ints.Put(b)
 	size, shape := geometries[t].BlockBytes, blocks[t].shape
 	for len(dst) > 0 {
-		t.Ints(&b, src[:size])
+		t.Ints(b, src[:size])
 		b.values(dst[:shape.BlockSize], shape)
 		dst, src = dst[shape.BlockSize:], src[size:]
 	}

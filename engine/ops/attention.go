@@ -47,6 +47,8 @@ type AttnWork struct {
 	o   []float32 // rows x headDim: all tiles so far
 	ml  []maxSum  // per row, of the current tile
 	run []maxSum  // per row, of all tiles so far
+
+	vs [2 * kernel.TileLen]byte // V scales of the current tile
 }
 
 // maxSum is the softmax state of a query row: the largest score, the sum of exponentials, and whether it saw anything.
@@ -185,10 +187,9 @@ func (a *Attention) tile(w *AttnWork, rows Rows, u Unit, j int) {
 	}
 
 	// The V scales of the tile's blocks lie in different slots; weights need them side by side.
-	var scales [2 * kernel.TileLen]byte
 	if a.V == quant.KVInt8 {
 		for b := b0; b < b1; b++ {
-			copy(scales[2*b*BlockLen:], rows.V(u.Layer, u.Head, j*blocksPerTile+b).Scales[:2*min(BlockLen, hi-b*BlockLen)])
+			copy(w.vs[2*b*BlockLen:], rows.V(u.Layer, u.Head, j*blocksPerTile+b).Scales[:2*min(BlockLen, hi-b*BlockLen)])
 		}
 	}
 	for i := range n {
@@ -205,7 +206,7 @@ func (a *Attention) tile(w *AttnWork, rows Rows, u Unit, j int) {
 				clear(wt)
 				continue
 			}
-			ml.m, ml.l, w.ws[i] = t.WeightsInt8(wt, s, scales[:], rlo, rhi)
+			ml.m, ml.l, w.ws[i] = t.WeightsInt8(wt, s, w.vs[:], rlo, rhi)
 		} else {
 			if !ml.any {
 				clear(s)
