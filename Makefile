@@ -9,7 +9,7 @@ LDFLAGS   = -s -w -X kvasir/internal/buildinfo.version=$(VERSION)
 TARGETS   = linux/amd64 linux/arm64 linux/arm/7 linux/riscv64
 FUZZTIME ?= 20s
 QEMU     ?= qemu-aarch64-static
-STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 export CGO_ENABLED = 0
 
