@@ -70,17 +70,17 @@ func (a *app) chat(c *cli.Context) error {
 	case turns == 0 && t.resumed.Turns == 0 && !named:
 		err = errors.Join(err, a.forget(session)) // nothing was said
 	case turns > 0 && isTerminal(a.out):
-		fmt.Fprintf(a.err, "kept as %s; go on with: %s\n", session, a.resumeHint(c, session, named))
+		fmt.Fprintf(a.err, "kept as %s; go on with: %s\n", session, a.resumeHint(c, session))
 	}
 	return err
 }
 
-func (a *app) resumeHint(c *cli.Context, session string, named bool) string {
+func (a *app) resumeHint(c *cli.Context, session string) string {
 	hint := "kvasir chat"
 	if m := c.String("model"); m != "" {
 		hint += " -m " + m
 	}
-	if named {
+	if c.IsSet("session") {
 		return hint + " --session " + session
 	}
 	return hint + " --continue"
@@ -140,7 +140,7 @@ func (s *chatLoop) run(ctx context.Context) error {
 	lines, closeInput := s.input()
 	defer closeInput()
 	for {
-		line, err := lines()
+		line, err := s.await(lines, signals)
 		switch {
 		case errors.Is(err, io.EOF), errors.Is(err, liner.ErrPromptAborted):
 			return nil
@@ -166,6 +166,26 @@ func (s *chatLoop) run(ctx context.Context) error {
 		if leave || err != nil {
 			return err
 		}
+	}
+}
+
+// await reads a line. A signal in the meantime (a service manager's, or an interrupt where no terminal turns it into a
+// key) ends the input: what was said is kept already.
+func (s *chatLoop) await(read func() (string, error), signals <-chan os.Signal) (string, error) {
+	type input struct {
+		line string
+		err  error
+	}
+	got := make(chan input, 1)
+	go func() {
+		line, err := read()
+		got <- input{line, err}
+	}()
+	select {
+	case in := <-got:
+		return in.line, in.err
+	case <-signals:
+		return "", io.EOF
 	}
 }
 
@@ -274,6 +294,9 @@ func (s *chatLoop) input() (next func() (string, error), done func()) {
 	}
 	return func() (string, error) {
 		line, err := l.Prompt("> ")
+		if errors.Is(err, io.EOF) {
+			fmt.Fprintln(s.a.err) // Ctrl-D leaves the cursor behind the prompt
+		}
 		if err == nil && strings.TrimSpace(line) != "" {
 			l.AppendHistory(line)
 		}
