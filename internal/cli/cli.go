@@ -76,7 +76,10 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer, demo []byte)
 	setUsageErrors(c.Commands)
 	wordsAreArguments(c.Commands)
 	err := c.RunContext(context.Background(), permute(args, c.Commands))
-	if err != nil {
+	switch {
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(stderr, "kvasir: interrupted")
+	case err != nil:
 		fmt.Fprintln(stderr, "kvasir:", err)
 	}
 	return exitCode(err)

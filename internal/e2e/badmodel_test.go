@@ -50,6 +50,9 @@ func refused(t *testing.T, path string, patterns ...string) {
 		if len(r.lines()) != 1 || !strings.Contains(r.err, filepath.Base(path)) {
 			t.Errorf("%s: expected one line on stderr that names the file\n%v", args[0], r)
 		}
+		if args[0] == "run" {
+			t.Logf("%.300s", strings.ReplaceAll(r.err, path, filepath.Base(path)))
+		}
 		for _, p := range patterns {
 			if !regexp.MustCompile(p).MatchString(r.err) {
 				t.Errorf("%s: stderr does not match %q\n%v", args[0], p, r)

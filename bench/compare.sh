@@ -1,0 +1,54 @@
+#!/bin/sh
+# compare.sh [RUNS]: times kvasir and llama.cpp in turn on the same model files and prints one JSON line a measurement.
+# Nothing else may run meanwhile. llama.cpp comes prebuilt from npm (package node-llama-cpp; needs node and gcc):
+#
+#   bench/compare.sh 5 > bench/results/DATE-MACHINE.jsonl ; go run ./bench/report bench/results/DATE-MACHINE.jsonl
+#
+# MODELS lists SHAPE:TYPE pairs, TESTS the tests (pp256, tg32, tg32@d8192), THREADS the thread counts. DIR keeps the peer
+# and the models between runs. KERNELS names kvasir's kernel variant and PEER_CPU the generation of llama.cpp's library
+# to leave, to compare on fewer features than this processor has (avx2 and haswell, say).
+set -eu
+cd "$(dirname "$0")/.."
+runs=${1:-5}
+dir=${DIR:-${TMPDIR:-/tmp}/kvasir-bench}
+models=${MODELS:-qwen2.5-0.5b:q4_0 qwen2.5-0.5b:q8_0 smollm2-135m:q4_0}
+tests=${TESTS:-pp256 tg32}
+threads=${THREADS:-2}
+mkdir -p "$dir"
+CGO_ENABLED=0 go build -trimpath -o "$dir/kvasir" .
+if [ ! -x "$dir/llamabench" ]; then
+	cp bench/peer/package.json bench/peer/llamabench.c "$dir/"
+	(cd "$dir" && npm install --ignore-scripts --no-audit --no-fund >&2 && gcc -O2 llamabench.c -o llamabench -ldl)
+fi
+case $(uname -m) in
+x86_64) lib=$dir/node_modules/@node-llama-cpp/linux-x64/bins/linux-x64 ;;
+aarch64) lib=$dir/node_modules/@node-llama-cpp/linux-arm64/bins/linux-arm64 ;;
+esac
+if [ -n "${PEER_CPU:-}" ]; then
+	rm -rf "$dir/lib" && cp -r "$lib" "$dir/lib" && lib=$dir/lib
+	find "$lib" -name 'libggml-cpu-*' ! -name "libggml-cpu-$PEER_CPU.so" ! -name 'libggml-cpu-x64.so' ! -name 'libggml-cpu-sse42.so' -delete
+fi
+kv() { KVASIR_KERNELS=${KERNELS:-} KVASIR_HOME=$dir/home "$dir/kvasir" bench -m "$1" -t "$t" -r 1 -o json "$2" "$3" "$4" "$5" "$6" "$7"; }
+for model in $models; do
+	file=$dir/$(echo "$model" | tr : -).gguf
+	[ -e "$file" ] || go run ./bench/mkmodel "$model" "$file"
+	for t in $threads; do
+		for test in $tests; do
+			depth=0 gen=0 prompt=0
+			case $test in
+			pp*) prompt=${test#pp} ;;
+			tg*@d*) gen=${test#tg} depth=${gen#*@d} gen=${gen%@*} ;;
+			tg*) gen=${test#tg} ;;
+			esac
+			i=0
+			while [ $i -lt "$runs" ]; do # in turn: what disturbs one disturbs the other
+				kv "$file" -p "$prompt" -n "$gen" -d "$depth" | sed "s|^{|{\"shape\":\"$model\",\"program\":\"kvasir\",|"
+				for kvs in f16 ${PEER_KV:-}; do
+					"$dir/llamabench" "$lib" "$file" "$t" "$prompt" "$gen" "$depth" 1 "$kvs" |
+						sed "s|^{|{\"shape\":\"$model\",\"program\":\"llama.cpp\",\"test\":\"$test\",|"
+				done
+				i=$((i + 1))
+			done
+		done
+	done
+done
