@@ -12,13 +12,12 @@ import (
 // G header, K metadata, T tensor directory, D truncation, OK files that must be accepted.
 
 type rawFile struct {
-	magic          string
-	version        uint32
-	nTensors, nKV  *uint64 // nil: as many as there are
-	kv             [][]byte
-	tensors        [][]byte
-	data           int // bytes of data after padding to 32; -1: not even the padding
-	beforeDataSize int // instead of padding
+	magic         string
+	version       uint32
+	nTensors, nKV *uint64 // nil: as many as there are
+	kv            [][]byte
+	tensors       [][]byte
+	data          int // bytes of data after padding to 32; -1: not even the padding
 }
 
 func le32(x uint32) []byte { return binary.LittleEndian.AppendUint32(nil, x) }

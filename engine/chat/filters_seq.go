@@ -103,9 +103,9 @@ func itemsFilter(e *evaluator, in Value, _ []Value) Value {
 }
 
 func reverseFilter(e *evaluator, in Value, _ []Value) Value {
-	switch in.(type) {
+	switch in := in.(type) {
 	case String:
-		chars := e.chars(string(in.(String)))
+		chars := e.chars(string(in))
 		parts, n := make([]string, len(chars)), 0
 		for i, c := range chars {
 			parts[len(chars)-1-i] = string(c.(String))
@@ -113,7 +113,7 @@ func reverseFilter(e *evaluator, in Value, _ []Value) Value {
 		}
 		return e.join(parts, n)
 	case undefined:
-		e.undefinedError(in.(undefined))
+		e.undefinedError(in)
 	}
 	src := e.slice(in)
 	items := make([]Value, len(src))

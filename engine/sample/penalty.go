@@ -2,9 +2,8 @@ package sample
 
 // window counts the recent tokens.
 type window struct {
-	ring   []int32 // the last n tokens; nil when all are recent
-	head   int     // where the next one goes
-	filled bool
+	ring   []int32      // the last n tokens; nil when all are recent
+	head   int          // where the next one goes
 	counts []tokenCount // the distinct tokens, in no order that matters
 	slot   []int32      // by id: index in counts + 1
 }

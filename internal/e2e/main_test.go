@@ -294,8 +294,6 @@ var textModels = map[string]func() testmodel.Config{
 }
 
 const (
-	// endToken is the token by which these models end an answer.
-	endToken = 2
 	// noEnd keeps an answer going until -n.
 	noEnd = "2=-1000"
 )
