@@ -285,3 +285,16 @@ func TestKVPlaneCheck(t *testing.T) {
 		c.p.N() // does not panic
 	}
 }
+
+func TestF16RowsSaturate(t *testing.T) {
+	x := []float32{65504, 65505, 1e30, -1e30, float32(math.Inf(1)), float32(math.Inf(-1))}
+	row := make([]byte, 2*len(x))
+	EncodeKVRow(KVF16, row, x)
+	got := make([]float32, len(x))
+	KVPlane{Format: KVF16, HeadDim: len(x), Rows: row}.DecodeRow(got, 0)
+	for i, want := range []float32{65504, 65504, 65504, -65504, 65504, -65504} {
+		if got[i] != want {
+			t.Errorf("%v became %v, want %v", x[i], got[i], want)
+		}
+	}
+}

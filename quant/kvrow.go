@@ -125,6 +125,9 @@ func (p KVPlane) DecodeRow(dst []float32, i int) {
 	}
 }
 
+// f16Max is the largest finite binary16.
+const f16Max = 65504
+
 // EncodeKVRow writes x, one row (for KVInt8 already rotated), to row, which has f.RowBytes(len(x)) bytes, and returns
 // the fp16 scale of KVInt8, 0 for the other formats. It panics on another length or an unknown format.
 func EncodeKVRow(f KVFormat, row []byte, x []float32) (scale uint16) {
@@ -140,6 +143,8 @@ func EncodeKVRow(f KVFormat, row []byte, x []float32) (scale uint16) {
 		return scale
 	case KVF16:
 		for i, v := range x {
+			// Saturated: an infinity would turn the zero weight of a row that is not seen into NaN.
+			v = max(-f16Max, min(f16Max, v))
 			binary.LittleEndian.PutUint16(row[2*i:], half.FromFloat32(v))
 		}
 	case KVF32:
