@@ -53,10 +53,10 @@
 	FMUL_4S(a, a, 1) \
 	STRQ(a, y, 0)
 
-// func neonScoresInt8x4(dst, q, qs unsafe.Pointer, heads int, k, ks unsafe.Pointer, headDim int)
+// func neonScoresInt8x4(dst *float32, q *int16, qs *float32, heads int, k, ks *byte, headDim int)
 //
-// dst[i*256+t] = float32(sum_d q[i][d]*k[t][d]) * (qs[i]*ks[t]) for i < heads (1-4) and four keys t. q int16, k int8,
-// ks fp16, dst and qs float32.
+// dst[i*256+t] = float32(sum_d q[i][d]*k[t][d]) * (qs[i]*ks[t]) for i < heads (1-4) and four keys t. k holds int8, ks
+// fp16.
 //	R10-R13 keys   R20-R23 queries   R0-R3 dst per head   R4-R7 qs per head   R8 headDim left
 //	V16-V19 sums of query 0 with four keys ... V28-V31 of query 3
 TEXT ·neonScoresInt8x4(SB), NOSPLIT, $0-56
@@ -110,7 +110,7 @@ s4loop:
 	SCORE(7, 3, 28, 29, 30, 31)
 	RET
 
-// func neonScoresInt8x1(dst, q, qs unsafe.Pointer, keys int, k, ks unsafe.Pointer, headDim int)
+// func neonScoresInt8x1(dst *float32, q *int16, qs *float32, keys int, k, ks *byte, headDim int)
 //
 // One query head, 1 to 4 keys.
 //	R10-R13 keys   R14 how many   R20 query   R0 dst   R4 qs   R8 headDim left   V16-V19 sums
@@ -185,9 +185,9 @@ s1each: // lane 0 is the next key's
 	SXTL2_8H(6, 4) \
 	VALUE(0, i, 16, 17, 18, 19)
 
-// func neonMixInt8x4(acc, w unsafe.Pointer, heads int, v unsafe.Pointer, n, headDim int)
+// func neonMixInt8x4(acc *int32, w *int16, heads int, v *byte, n, headDim int)
 //
-// acc[i*headDim+d] += sum over t < n of w[i*256+t]*v[t*headDim+d], i < heads (1-4): int32, int16, int8. n > 0.
+// acc[i*headDim+d] += sum over t < n of w[i*256+t]*v[t*headDim+d], i < heads (1-4). v holds int8. n > 0.
 //	R0-R3 acc per head   R4-R7 weights per head   R20-R23 the same, moving   R10 values   R11 the same, moving
 //	R8 headDim   R9 values left   R12 rows   R13 rows left
 TEXT ·neonMixInt8x4(SB), NOSPLIT, $0-48
@@ -255,7 +255,7 @@ m4store:
 	BNE  m4column
 	RET
 
-// func neonMixInt8x1(acc, w, v unsafe.Pointer, n, headDim int)
+// func neonMixInt8x1(acc *int32, w *int16, v *byte, n, headDim int)
 //
 // One head; registers as above.
 TEXT ·neonMixInt8x1(SB), NOSPLIT, $0-40

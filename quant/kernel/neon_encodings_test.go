@@ -23,6 +23,7 @@ var encodingClasses = map[string]string{
 	"three different":  "0QU01110SS1mmmmmOOOO00nnnnnddddd",
 	"two misc":         "0QU01110SS10000OOOOO10nnnnnddddd",
 	"permute":          "0Q001110SS0mmmmm0OOO10nnnnnddddd",
+	"table":            "0Q001110SS0mmmmm0OOO00nnnnnddddd",
 	"shift":            "0QU011110kkkkkkkOOOOO1nnnnnddddd",
 	"element half":     "0QU01111SSLMmmmmOOOOH0nnnnnddddd", // m has 4 bits, index H:L:M
 	"element word":     "0QU01111SSLmmmmmOOOOH0nnnnnddddd", // m has 5 bits, index H:L
@@ -69,8 +70,6 @@ var encodings = []encoding{
 	{"STPQ_P", "pair post", 0, 0, 2, 0, 16, "stp q{t}, q{u}, [x{x}], #{imm}"},
 	{"LD1H", "single", 0, 0, 0, 2, 2, "ld1 {v{t}.h}[{i}], [x{x}]"},
 	{"LD1H_P", "single post", 0, 0, 0, 2, 2, "ld1 {v{t}.h}[{i}], [x{x}], #2"},
-	{"LD1S", "single", 0, 0, 0, 4, 4, "ld1 {v{t}.s}[{i}], [x{x}]"},
-	{"LD1RH", "replicate", 1, 0, 1, 6, 0, "ld1r {v{t}.8h}, [x{x}]"},
 	{"LD1RS", "replicate", 1, 0, 2, 6, 0, "ld1r {v{t}.4s}, [x{x}]"},
 	{"LD1RS_P", "replicate post", 1, 0, 2, 6, 0, "ld1r {v{t}.4s}, [x{x}], #4"},
 	{"LD2_4S", "multiple", 1, 1, 2, 8, 0, "ld2 {v{t}.4s, v{t+1}.4s}, [x{x}]"},
@@ -80,6 +79,8 @@ var encodings = []encoding{
 	{"ORR_16B", "three same", 1, 0, 2, 3, 0, vec3("orr", "16b", "16b", "16b")},
 	{"EOR_16B", "three same", 1, 1, 0, 3, 0, vec3("eor", "16b", "16b", "16b")},
 	{"MOVI_16B", "immediate", 1, 0, 0, 14, 0, "movi v{d}.16b, #{hex}"},
+	{"CMEQ0_16B", "two misc", 1, 0, 0, 9, 0, vec2("cmeq", "16b", "16b") + ", #0"},
+	{"TBL_16B", "table", 1, 0, 0, 0, 0, "tbl v{d}.16b, {v{n}.16b}, v{m}.16b"},
 	{"DUP_4S", "copy", 1, 0, 0, 0, 4, "dup v{d}.4s, v{n}.s[{i}]"},
 	{"ZIP1_8H", "permute", 1, 0, 1, 3, 0, vec3("zip1", "8h", "8h", "8h")},
 	{"ZIP2_8H", "permute", 1, 0, 1, 7, 0, vec3("zip2", "8h", "8h", "8h")},
@@ -87,6 +88,7 @@ var encodings = []encoding{
 	{"ZIP2_4S", "permute", 1, 0, 2, 7, 0, vec3("zip2", "4s", "4s", "4s")},
 	{"ZIP1_2D", "permute", 1, 0, 3, 3, 0, vec3("zip1", "2d", "2d", "2d")},
 	{"ZIP2_2D", "permute", 1, 0, 3, 7, 0, vec3("zip2", "2d", "2d", "2d")},
+	{"UZP1_16B", "permute", 1, 0, 0, 1, 0, vec3("uzp1", "16b", "16b", "16b")},
 	{"UZP1_8H", "permute", 1, 0, 1, 1, 0, vec3("uzp1", "8h", "8h", "8h")},
 	{"UZP2_8H", "permute", 1, 0, 1, 5, 0, vec3("uzp2", "8h", "8h", "8h")},
 	{"UZP1_4S", "permute", 1, 0, 2, 1, 0, vec3("uzp1", "4s", "4s", "4s")},
@@ -98,26 +100,33 @@ var encodings = []encoding{
 	{"USHR_16B", "shift", 1, 1, 0, 0, -8, vec2("ushr", "16b", "16b") + ", #{k}"},
 	{"SSHR_16B", "shift", 1, 0, 0, 0, -8, vec2("sshr", "16b", "16b") + ", #{k}"},
 	{"SRI_16B", "shift", 1, 1, 0, 8, -8, vec2("sri", "16b", "16b") + ", #{k}"},
+	{"USHR_4S", "shift", 1, 1, 0, 0, -32, vec2("ushr", "4s", "4s") + ", #{k}"},
+	{"SSHR_4S", "shift", 1, 0, 0, 0, -32, vec2("sshr", "4s", "4s") + ", #{k}"},
 	{"SHL_4S", "shift", 1, 0, 0, 10, 32, vec2("shl", "4s", "4s") + ", #{k}"},
 
+	{"RSHRN_8B", "shift", 0, 0, 0, 17, -8, vec2("rshrn", "8b", "8h") + ", #{k}"},
+	{"RSHRN2_16B", "shift", 1, 0, 0, 17, -8, vec2("rshrn2", "16b", "8h") + ", #{k}"},
+
+	{"ADD_16B", "three same", 1, 0, 0, 16, 0, vec3("add", "16b", "16b", "16b")},
 	{"ADD_4S", "three same", 1, 0, 2, 16, 0, vec3("add", "4s", "4s", "4s")},
 	{"SUB_16B", "three same", 1, 1, 0, 16, 0, vec3("sub", "16b", "16b", "16b")},
 	{"SUB_4S", "three same", 1, 1, 2, 16, 0, vec3("sub", "4s", "4s", "4s")},
+	{"MUL_4S", "three same", 1, 0, 2, 19, 0, vec3("mul", "4s", "4s", "4s")},
+	{"MLA_4S", "three same", 1, 0, 2, 18, 0, vec3("mla", "4s", "4s", "4s")},
 	{"ADDP_8H", "three same", 1, 0, 1, 23, 0, vec3("addp", "8h", "8h", "8h")},
 	{"ADDP_4S", "three same", 1, 0, 2, 23, 0, vec3("addp", "4s", "4s", "4s")},
 	{"SMAX_16B", "three same", 1, 0, 0, 12, 0, vec3("smax", "16b", "16b", "16b")},
 	{"SMAX_8H", "three same", 1, 0, 1, 12, 0, vec3("smax", "8h", "8h", "8h")},
 	{"SMIN_8H", "three same", 1, 0, 1, 13, 0, vec3("smin", "8h", "8h", "8h")},
 	{"SMULL_8H", "three different", 0, 0, 0, 12, 0, vec3("smull", "8h", "8b", "8b")},
-	{"SMULL2_8H", "three different", 1, 0, 0, 12, 0, vec3("smull2", "8h", "16b", "16b")},
 	{"SMLAL_8H", "three different", 0, 0, 0, 8, 0, vec3("smlal", "8h", "8b", "8b")},
 	{"SMLAL2_8H", "three different", 1, 0, 0, 8, 0, vec3("smlal2", "8h", "16b", "16b")},
 	{"SMULL_4S", "three different", 0, 0, 1, 12, 0, vec3("smull", "4s", "4h", "4h")},
-	{"SMULL2_4S", "three different", 1, 0, 1, 12, 0, vec3("smull2", "4s", "8h", "8h")},
 	{"SMLAL_4S", "three different", 0, 0, 1, 8, 0, vec3("smlal", "4s", "4h", "4h")},
 	{"SMLAL2_4S", "three different", 1, 0, 1, 8, 0, vec3("smlal2", "4s", "8h", "8h")},
 	{"SMLAL_4SH", "element half", 0, 0, 1, 2, 2, "smlal v{d}.4s, v{n}.4h, v{m}.h[{i}]"},
 	{"SMLAL2_4SH", "element half", 1, 0, 1, 2, 2, "smlal2 v{d}.4s, v{n}.8h, v{m}.h[{i}]"},
+	{"MLA_4SE", "element word", 1, 1, 2, 0, 4, "mla v{d}.4s, v{n}.4s, v{m}.s[{i}]"},
 	{"SADDLP_8H", "two misc", 1, 0, 0, 2, 0, vec2("saddlp", "8h", "16b")},
 	{"SADDLP_4S", "two misc", 1, 0, 1, 2, 0, vec2("saddlp", "4s", "8h")},
 	{"SADALP_4S", "two misc", 1, 0, 1, 6, 0, vec2("sadalp", "4s", "8h")},
@@ -125,6 +134,8 @@ var encodings = []encoding{
 	{"SXTL2_8H", "shift", 1, 0, 0, 20, 8, vec2("sxtl2", "8h", "16b")},
 	{"UXTL_8H", "shift", 0, 1, 0, 20, 8, vec2("uxtl", "8h", "8b")},
 	{"UXTL2_8H", "shift", 1, 1, 0, 20, 8, vec2("uxtl2", "8h", "16b")},
+	{"SXTL_4S", "shift", 0, 0, 0, 20, 16, vec2("sxtl", "4s", "4h")},
+	{"SXTL2_4S", "shift", 1, 0, 0, 20, 16, vec2("sxtl2", "4s", "8h")},
 	{"UXTL_4S", "shift", 0, 1, 0, 20, 16, vec2("uxtl", "4s", "4h")},
 	{"UXTL2_4S", "shift", 1, 1, 0, 20, 16, vec2("uxtl2", "4s", "8h")},
 	{"SHLL_4S", "two misc", 0, 1, 1, 19, 0, vec2("shll", "4s", "4h") + ", #16"},
@@ -282,6 +293,12 @@ func expand(ms map[string]macro, m macro, args map[string]string) string {
 		}
 		return word
 	})
+	for offset := regexp.MustCompile(`(MULT16|PAIR16|SIGNED9)\(([^()]*)\)`); offset.MatchString(body); {
+		body = offset.ReplaceAllStringFunc(body, func(use string) string {
+			f := offset.FindStringSubmatch(use)
+			return expand(ms, ms[f[1]], map[string]string{"imm": f[2]})
+		})
+	}
 	if f := regexp.MustCompile(`^(OP\d)\((.*)\)$`).FindStringSubmatch(body); f != nil {
 		helper := ms[f[1]]
 		inner := map[string]string{}
@@ -333,6 +350,9 @@ func (p *asmExpr) term() uint64 {
 		case "/":
 			p.next()
 			v /= p.factor()
+		case "%":
+			p.next()
+			v %= p.factor()
 		case "&":
 			p.next()
 			v &= p.factor()
@@ -371,7 +391,7 @@ func (p *asmExpr) factor() uint64 {
 // as the instruction with the operands that the macro's name and parameters say.
 func TestNEONEncodings(t *testing.T) {
 	ms := headerMacros(t)
-	seen := map[string]bool{"OP2": true, "OP3": true}
+	seen := map[string]bool{"OP2": true, "OP3": true, "MULT16": true, "PAIR16": true, "SIGNED9": true}
 	r := rand.New(rand.NewPCG(1, 2))
 	var code []byte
 	var want []string
@@ -396,7 +416,7 @@ func TestNEONEncodings(t *testing.T) {
 				args[p] = strconv.Itoa(v)
 			}
 			body := strings.TrimPrefix(expand(ms, m, args), "WORD $")
-			p := &asmExpr{regexp.MustCompile(`0x[0-9A-F]+|\d+|<<|>>|[-+|&/()]`).FindAllString(body, -1)}
+			p := &asmExpr{regexp.MustCompile(`0x[0-9A-F]+|\d+|<<|>>|[-+|&/%()]`).FindAllString(body, -1)}
 			got, derived := p.expr(), e.word(o)
 			if got != uint64(derived) || len(p.toks) > 0 {
 				t.Fatalf("%s %v: the header gives %#08x, the manual's fields %#08x", e.name, o, got, derived)

@@ -74,14 +74,14 @@ row: \
 	BNE  column             \
 	RET
 
-// func neonMixF16(acc, p unsafe.Pointer, heads int, v unsafe.Pointer, n, headDim int)
+// func neonMixF16(acc, p *float32, heads int, v *byte, n, headDim int)
 //
-// acc[i*headDim+d] += float32(p[i*256+t]*v[t*headDim+d]) for t < n in order, i < heads (1-4): acc and p float32, v fp16.
+// acc[i*headDim+d] += float32(p[i*256+t]*v[t*headDim+d]) for t < n in order, i < heads (1-4). v holds fp16.
 // n > 0. Registers as in neonMixInt8x4.
 TEXT ·neonMixF16(SB), NOSPLIT, $0-48
 	MIXFLOAT(VALUESF16, 2, f16column, f16row)
 
-// func neonMixF32(acc, p unsafe.Pointer, heads int, v unsafe.Pointer, n, headDim int)
+// func neonMixF32(acc, p *float32, heads int, v *byte, n, headDim int)
 //
 // As neonMixF16, v float32.
 TEXT ·neonMixF32(SB), NOSPLIT, $0-48

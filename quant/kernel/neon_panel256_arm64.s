@@ -1,6 +1,7 @@
 #include "textflag.h"
 #include "neon_arm64.h"
 #include "tile_arm64.h"
+#include "kquant_arm64.h"
 
 // Products of a panel of decoded rows with two activation columns, types of 256 values per block with |value| <= 32 in
 // integers, taken as 16 groups of 16: docs/NUMERICS.md §3, lane = row. Plain NEON. A panel holds 4 rows, per block 1440
@@ -17,12 +18,12 @@
 //	R8 blocks left   R14 rows, 1-4   R12 not 0 if there are minima
 //	V0-V3, V4-V7 activations   V8-V11 weights   V12 scales   V24-V27, V28-V31 sums of rows 0-3   V13, V14 acc
 
-// QUARTER forms the products of 64 values of row R3 with both columns. MUL starts or continues the sums a and b.
+// QUARTER forms the products of 64 values of the row at R3+off with both columns. MUL starts or continues the sums a and b.
 // 16-bit sums: two products per lane, at most 2*32*127 = 8128; two rounds of pairs: 32512.
-#define QUARTER(MUL, a, b) \
-	LDPQ_P(8, 9, 3, 32)   \
-	LDPQ_P(10, 11, 3, 32) \
-	LDRQ_P(12, 3, 16)     \
+#define QUARTER(MUL, off, a, b) \
+	LDPQ(8, 9, 3, off)      \
+	LDPQ(10, 11, 3, off+32) \
+	LDRQ(12, 3, off+64)     \
 	SMULL_8H(16, 8, 0)    \
 	SMULL_8H(17, 9, 1)    \
 	SMULL_8H(18, 10, 2)   \
@@ -51,14 +52,17 @@
 	SMLAL2_4S(b, 20, 12)
 
 #define QUARTER4(MUL) \
-	LDPQ_P(0, 1, 5, 32) \
-	LDPQ_P(2, 3, 5, 32) \
-	LDPQ_P(4, 5, 6, 32) \
-	LDPQ_P(6, 7, 6, 32) \
-	QUARTER(MUL, 24, 28) \
-	QUARTER(MUL, 25, 29) \
-	QUARTER(MUL, 26, 30) \
-	QUARTER(MUL, 27, 31)
+	LDPQ(0, 1, 5, 0)  \
+	LDPQ(4, 5, 6, 0)  \
+	LDPQ(2, 3, 5, 32) \
+	LDPQ(6, 7, 6, 32) \
+	QUARTER(MUL, 0, 24, 28)   \
+	QUARTER(MUL, 80, 25, 29)  \
+	QUARTER(MUL, 160, 26, 30) \
+	QUARTER(MUL, 240, 27, 31) \
+	ADD  $64, R5  \
+	ADD  $64, R6  \
+	ADD  $320, R3
 
 // func neonMul256(dst0, dst1 *float32, rows int, panel *byte, blocks int, q0, q1 *int8, d0, d1 *float32, s0, s1 *int16, mins int)
 //
@@ -167,11 +171,11 @@ m256done:
 	STORE(V14, F14, R1, m256few1, m256end1)
 	RET
 
-// func neonUnpackQ4_K(panel, row *byte, blocks int, lane int)
+// func neonUnpackQ4_K(panel, row *byte, blocks, lane int)
 //
 // Writes one row to its lane of a panel.
 //	R0 panel at the lane's values, R3 at its D, R4 at its minima   R1 row   R2 blocks left
-//	V8 the nibble mask   V16, V17 scales and minima of 8 groups of 32
+//	V8 the nibble mask
 TEXT ·neonUnpackQ4_K(SB), NOSPLIT, $0-32
 	MOVD panel+0(FP), R0
 	MOVD row+8(FP), R1
@@ -183,63 +187,23 @@ TEXT ·neonUnpackQ4_K(SB), NOSPLIT, $0-32
 	ADD  $1280, R4
 	ADD  R5<<6, R0
 	ADD  R5<<4, R0
-	MOVD $0x3f3f3f3f3f3f3f3f, R6
-	MOVD $0x0f0f0f0f, R7
-	MOVD $0x03030303, R9
+	FIELDS_CONSTS
 	MOVI_16B(8, 15)
 	CBZ  R2, uq4kend
 
 uq4kloop:
-	LD1H_P(18, 0, 1)
-	LD1H_P(19, 0, 1)
-	FCVTL_4S(18, 18)
-	FCVTL_4S(19, 19)
-	FNEG_4S(19, 19)
-	FMOVS F18, (R3)
-	FMOVS F19, 16(R3)
-
-	// 6-bit fields: X, Y, Z words.
-	MOVWU (R1), R10
-	MOVWU 4(R1), R11
-	MOVWU 8(R1), R12
-	ADD   $12, R1
-	LSR   $6, R10, R13
-	LSR   $6, R11, R14
-	LSR   $4, R12, R15
-	AND   R7, R12
-	AND   R7, R15
-	AND   R9, R13
-	AND   R9, R14
-	ORR   R13<<4, R12
-	ORR   R14<<4, R15
-	ORR   R12<<32, R10
-	ORR   R15<<32, R11
-	AND   R6, R10
-	AND   R6, R11
-	FMOVD R10, F16
-	FMOVD R11, F17
-	UXTL_8H(16, 16)
-	UXTL_8H(17, 17)
-	ZIP1_8H(20, 16, 16)
-	ZIP2_8H(21, 16, 16)
-	ZIP1_8H(22, 17, 17)
-	ZIP2_8H(23, 17, 17)
-	STPQ(22, 23, 4, 0)
-	ZIP1_4S(24, 20, 20)
-	ZIP2_4S(25, 20, 20)
-	ZIP1_4S(26, 21, 21)
-	ZIP2_4S(27, 21, 21)
-	LDPQ(0, 1, 1, 0)
-	LDPQ(2, 3, 1, 32)
-	LDPQ(4, 5, 1, 64)
-	LDPQ(6, 7, 1, 96)
+	FIELDS
+	LDPQ(0, 1, 1, 16)
+	LDPQ(2, 3, 1, 48)
+	LDPQ(4, 5, 1, 80)
+	LDPQ(6, 7, 1, 112)
 	AND_16B(9, 0, 8)
 	AND_16B(10, 1, 8)
 	USHR_16B(0, 0, 4)
 	USHR_16B(1, 1, 4)
 	STPQ(9, 10, 0, 0)
 	STPQ(0, 1, 0, 32)
-	STRQ(24, 0, 64)
+	STRQ(16, 0, 64)
 	ADD  $320, R0
 	AND_16B(9, 2, 8)
 	AND_16B(10, 3, 8)
@@ -247,7 +211,7 @@ uq4kloop:
 	USHR_16B(3, 3, 4)
 	STPQ(9, 10, 0, 0)
 	STPQ(2, 3, 0, 32)
-	STRQ(25, 0, 64)
+	STRQ(17, 0, 64)
 	ADD  $320, R0
 	AND_16B(9, 4, 8)
 	AND_16B(10, 5, 8)
@@ -255,7 +219,7 @@ uq4kloop:
 	USHR_16B(5, 5, 4)
 	STPQ(9, 10, 0, 0)
 	STPQ(4, 5, 0, 32)
-	STRQ(26, 0, 64)
+	STRQ(18, 0, 64)
 	ADD  $320, R0
 	AND_16B(9, 6, 8)
 	AND_16B(10, 7, 8)
@@ -263,11 +227,11 @@ uq4kloop:
 	USHR_16B(7, 7, 4)
 	STPQ(9, 10, 0, 0)
 	STPQ(6, 7, 0, 32)
-	STRQ(27, 0, 64)
+	STRQ(19, 0, 64)
 	ADD  $480, R0
 	ADD  $1440, R3
 	ADD  $1440, R4
-	ADD  $128, R1
+	ADD  $144, R1
 	SUB  $1, R2
 	CBNZ R2, uq4kloop
 
@@ -275,40 +239,9 @@ uq4kend:
 	RET
 
 // UQ6K_HALF decodes half h of the row at R1 into two quarters at R0, which it advances. EXT widens its eight scales.
-// The values are formed as in neonQ6_KRows.
 #define UQ6K_HALF(h, EXT) \
-	LDPQ(20, 21, 1, 64*h)     \
-	LDPQ(22, 23, 1, 64*h+32)  \
-	LDPQ(24, 25, 1, 32*h+128) \
+	Q6K_VALUES(1, h, 0, 1, 2, 3, 4, 5) \
 	LDRQ(30, 1, 192)     \
-	EOR_16B(24, 24, 8)   \
-	EOR_16B(25, 25, 8)   \
-	SHL_16B(26, 20, 4)   \
-	SHL_16B(27, 21, 4)   \
-	SHL_16B(28, 22, 4)   \
-	SHL_16B(29, 23, 4)   \
-	SHL_16B(0, 24, 6)    \
-	SHL_16B(1, 25, 6)    \
-	SHL_16B(2, 24, 4)    \
-	SHL_16B(3, 25, 4)    \
-	SHL_16B(4, 24, 2)    \
-	SHL_16B(5, 25, 2)    \
-	SRI_16B(0, 26, 2)    \
-	SRI_16B(1, 27, 2)    \
-	SRI_16B(2, 28, 2)    \
-	SRI_16B(3, 29, 2)    \
-	SRI_16B(4, 20, 2)    \
-	SRI_16B(5, 21, 2)    \
-	SRI_16B(24, 22, 2)   \
-	SRI_16B(25, 23, 2)   \
-	SSHR_16B(0, 0, 2)    \
-	SSHR_16B(1, 1, 2)    \
-	SSHR_16B(2, 2, 2)    \
-	SSHR_16B(3, 3, 2)    \
-	SSHR_16B(4, 4, 2)    \
-	SSHR_16B(5, 5, 2)    \
-	SSHR_16B(24, 24, 2)  \
-	SSHR_16B(25, 25, 2)  \
 	EXT(15, 30)          \
 	ZIP1_8H(30, 15, 15)  \
 	ZIP2_8H(15, 15, 15)  \
@@ -321,7 +254,7 @@ uq4kend:
 	STRQ(15, 0, 64)      \
 	ADD $320, R0
 
-// func neonUnpackQ6_K(panel, row *byte, blocks int, lane int)
+// func neonUnpackQ6_K(panel, row *byte, blocks, lane int)
 //
 // Writes one row to its lane of a panel, except for the minima, which this type has not.
 //	R0 panel at the lane's values, R3 at its D   R1 row   R2 blocks left   V8 0xaa in every byte

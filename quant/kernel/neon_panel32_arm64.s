@@ -33,15 +33,20 @@
 	MOVI_16B(28, 0)
 
 #define LOADBLOCK \
-	LDPQ_P(16, 17, 3, 32) \
-	LDPQ_P(0, 1, 5, 32)   \
-	LDPQ_P(18, 19, 3, 32) \
-	LDPQ_P(20, 21, 3, 32) \
-	LDPQ_P(22, 23, 3, 32) \
-	LDPQ_P(2, 3, 6, 32)   \
-	LD1RS_P(5, 7)         \
-	LD1RS_P(6, 9)         \
-	LDRQ_P(4, 3, 16)
+	LDPQ(16, 17, 3, 0)  \
+	LDPQ(0, 1, 5, 0)    \
+	LDPQ(18, 19, 3, 32) \
+	LDPQ(20, 21, 3, 64) \
+	LDPQ(22, 23, 3, 96) \
+	LDRQ(4, 3, 128)     \
+	LDPQ(2, 3, 6, 0)    \
+	LD1RS(5, 7)         \
+	LD1RS(6, 9)         \
+	ADD  $144, R3       \
+	ADD  $32, R5        \
+	ADD  $32, R6        \
+	ADD  $4, R7         \
+	ADD  $4, R9
 
 // WIDECOL multiplies the four rows by the activations x (values 0-15) and y (16-31) into the 32-bit sums a-d, and ends
 // the column whose sums are e-h: acc += float32(sum)*p. 16-bit sums: two products per lane, at most 2*128*127 = 32512.
@@ -160,7 +165,7 @@ narrowdone:
 	STORE(V31, F31, R1, narrowfew1, narrowend1)
 	RET
 
-// func neonUnpackQ8_0(panel, row *byte, blocks int, lane int)
+// func neonUnpackQ8_0(panel, row *byte, blocks, lane int)
 //
 // Writes one row to its lane of a panel: 32 values and the scale of every block.
 //	R0 panel   R1 row   R2 blocks left   R3 panel at the scales
@@ -188,7 +193,7 @@ uq8loop:
 uq8end:
 	RET
 
-// func neonUnpackQ4_0(panel, row *byte, blocks int, lane int)
+// func neonUnpackQ4_0(panel, row *byte, blocks, lane int)
 //
 // As neonUnpackQ8_0.
 TEXT ·neonUnpackQ4_0(SB), NOSPLIT, $0-32
@@ -219,4 +224,38 @@ uq4loop:
 	CBNZ R2, uq4loop
 
 uq4end:
+	RET
+
+// func neonUnpackIQ4_NL(panel, row *byte, blocks, lane int)
+//
+// As neonUnpackQ8_0; the nibbles are looked up in V5.
+TEXT ·neonUnpackIQ4_NL(SB), NOSPLIT, $0-32
+	MOVD panel+0(FP), R0
+	MOVD row+8(FP), R1
+	MOVD blocks+16(FP), R2
+	MOVD lane+24(FP), R4
+	ADD  R4<<2, R0, R3
+	ADD  $128, R3
+	ADD  R4<<5, R0
+	MOVI_16B(4, 15)
+	MOVD $·neonIQ4Values(SB), R16
+	LDRQ(5, 16, 0)
+	CBZ  R2, unlend
+
+unlloop:
+	LD1H_P(2, 0, 1)
+	LDRQ_P(1, 1, 16)
+	FCVTL_4S(2, 2)
+	AND_16B(0, 1, 4)
+	USHR_16B(1, 1, 4)
+	TBL_16B(0, 5, 0)
+	TBL_16B(1, 5, 1)
+	STPQ(0, 1, 0, 0)
+	FMOVS F2, (R3)
+	ADD  $144, R0
+	ADD  $144, R3
+	SUB  $1, R2
+	CBNZ R2, unlloop
+
+unlend:
 	RET

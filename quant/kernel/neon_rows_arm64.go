@@ -171,8 +171,8 @@ func neonGate(f func(dst, gate, up *float32, n int), rest func(dst, gate, up []f
 func neonTurnPairs(x []float32, headDim int, cos, sin []float32) {
 	sin = sin[:len(cos)]
 	n := len(cos) &^ 3
-	for ; len(x) > 0; x = x[headDim:] {
-		head := x[:headDim][:2*len(cos)]
+	for ; headDim > 0 && len(x) >= headDim; x = x[headDim:] {
+		head := x[:headDim:headDim][:2*len(cos)]
 		if n > 0 {
 			neonRopePairs(&head[0], &cos[0], &sin[0], n)
 		}
@@ -186,8 +186,8 @@ func neonTurnHalves(x []float32, headDim int, cos, sin []float32) {
 	rot := len(cos)
 	sin = sin[:rot]
 	n := rot &^ 3
-	for ; len(x) > 0; x = x[headDim:] {
-		head := x[:headDim][:2*rot]
+	for ; headDim > 0 && len(x) >= headDim; x = x[headDim:] {
+		head := x[:headDim:headDim][:2*rot]
 		if n > 0 {
 			neonRopeHalves(&head[0], &head[rot], &cos[0], &sin[0], n)
 		}

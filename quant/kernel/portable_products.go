@@ -8,7 +8,7 @@ import (
 
 // A blockDot forms the exact sums S and M of one block (NUMERICS §3) with the codes q and the sums of activations,
 // which are x's sums of 32 or, for Partner256, of 16 values. It does not set the scales of block.
-type blockDot func(b []byte, q []int8, x *columnSums, i int) (s, m int32)
+type blockDot func(b []byte, q []int8, x columnSums, i int) (s, m int32)
 
 // columnSums are the sums of one column's codes in the form that its partner has.
 type columnSums struct {
@@ -24,10 +24,15 @@ var fusedDots = [quant.NTypes]struct {
 	dot    blockDot
 	scales blockScales
 }{
-	quant.Q4_0: {dotQ4_0, scaleAt0},
-	quant.Q8_0: {dotQ8_0, scaleAt0},
-	quant.Q4_K: {dotQ4K, scalesQ4K},
-	quant.Q6_K: {dotQ6K, scaleQ6K},
+	quant.Q4_0:   {dotQ4_0, scaleAt0},
+	quant.Q8_0:   {dotQ8_0, scaleAt0},
+	quant.Q4_K:   {dotQ4K, scalesQ4K},
+	quant.Q6_K:   {dotQ6K, scaleQ6K},
+	quant.Q5_K:   {dotQ5K, scalesQ4K},
+	quant.Q4_1:   {dotQ4_1, scaleMinAt0},
+	quant.Q5_0:   {dotQ5_0, scaleAt0},
+	quant.Q5_1:   {dotQ5_1, scaleMinAt0},
+	quant.IQ4_NL: {dotIQ4NL, scaleAt0},
 }
 
 // intMatVec returns the product of one column with rows of a quantised type.
@@ -36,20 +41,21 @@ func intMatVec(t quant.Type, shape quant.IntShape) MatVecFunc {
 	return func(dst []float32, w []byte, x *Acts, col int, _ []byte) {
 		q, d, block := x.partner(geo.Partner, col)
 		sums := x.sums(geo.Partner, col)
-		var b quant.Ints
+		b := intsPool.Get().(*quant.Ints)
+		defer intsPool.Put(b)
 		for r := range dst {
 			var acc float32
 			for i, scale := range d {
 				codes, bytes := q[i*block:(i+1)*block], w[:geo.BlockBytes]
 				w = w[geo.BlockBytes:]
 				if fused.dot != nil {
-					s, m := fused.dot(bytes, codes, &sums, i)
-					b.D, b.DMin = fused.scales(bytes)
-					acc = addBlock(acc, s, m, b.D, b.DMin, scale, shape.HasMins)
+					s, m := fused.dot(bytes, codes, sums, i)
+					d, dMin := fused.scales(bytes)
+					acc = addBlock(acc, s, m, d, dMin, scale, shape.HasMins)
 					continue
 				}
-				t.Ints(&b, bytes)
-				s, m := dotInts(&b, shape, codes)
+				t.Ints(b, bytes)
+				s, m := dotInts(b, shape, codes)
 				acc = addBlock(acc, s, m, b.D, b.DMin, scale, shape.HasMins)
 			}
 			dst[r] = acc
@@ -139,9 +145,10 @@ func cut[T any](mem []byte, n int) ([]T, []byte) {
 // unpack fills r from len(r.d) blocks of t.
 func (r *row) unpack(t quant.Type, shape quant.IntShape, w []byte) {
 	size, groups := t.Geometry().BlockBytes, shape.Groups()
-	var b quant.Ints
+	b := intsPool.Get().(*quant.Ints)
+	defer intsPool.Put(b)
 	for i := range r.d {
-		t.Ints(&b, w[i*size:(i+1)*size])
+		t.Ints(b, w[i*size:(i+1)*size])
 		copy(r.q[i*shape.BlockSize:], b.Q[:shape.BlockSize])
 		copy(r.scale[i*groups:], b.Scale[:groups])
 		copy(r.min[i*groups:], b.Min[:groups])

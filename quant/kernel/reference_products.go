@@ -3,6 +3,7 @@ package kernel
 import (
 	"encoding/binary"
 	"math"
+	"sync"
 
 	"kvasir/quant"
 	"kvasir/quant/half"
@@ -53,14 +54,18 @@ func float(t quant.Type, b []byte) float32 {
 	return math.Float32frombits(binary.LittleEndian.Uint32(b))
 }
 
+// intsPool lends unpacked blocks: Type.Ints calls through a table, so that a local one would escape to the heap.
+var intsPool = sync.Pool{New: func() any { return new(quant.Ints) }}
+
 // refIntDot is the product of every quantised type.
 func refIntDot(t quant.Type, shape quant.IntShape, row []byte, x *Acts, col int) float32 {
 	q, d, _ := x.partner(t.Geometry().Partner, col)
 	size := t.Geometry().BlockBytes
-	var b quant.Ints
+	b := intsPool.Get().(*quant.Ints)
+	defer intsPool.Put(b)
 	var acc float32
 	for i, scale := range d {
-		t.Ints(&b, row[i*size:(i+1)*size])
+		t.Ints(b, row[i*size:(i+1)*size])
 		var s, m int32
 		for j, v := range q[i*shape.BlockSize : (i+1)*shape.BlockSize] {
 			g := j / shape.GroupSize

@@ -20,7 +20,7 @@ var headDims = []int{8, 16, 24, 32, 40, 48, 64, 80, 96, 112, 128, 160, 192, 256,
 // eachRow runs f for every variant, place, kind of floats and length.
 func eachRow(t *testing.T, ns []int, f func(b *bench, g gen, v *Table, kind string, n int)) {
 	eachVariant(t, func(t *testing.T, v *Table) {
-		b, g := newBench(t), newGen(1)
+		b, g := newBench(t), newGen(testSeed(t))
 		for _, where := range places {
 			for _, kind := range floatKinds {
 				for _, n := range ns {

@@ -13,8 +13,40 @@ import (
 // constants are the read-only data of the part that is generated, by their content.
 var constants = map[string]Mem{}
 
-// constant returns read-only memory with these bytes.
-func constant(b []byte) Mem {
+// held are constants that the function at hand keeps in registers: memory operands would make it wait for loads.
+var held = map[Mem]VecVirtual{}
+
+// hold loads a constant into a register for the rest of the function.
+func hold(c Op) {
+	if m, ok := c.(Mem); ok {
+		held[m] = loadYMM(m)
+	}
+}
+
+// holdHigh is hold in register number i from 16, which only instructions with an EVEX form can read.
+func holdHigh(i int, c Op) {
+	m := c.(Mem)
+	y := []VecPhysical{Y16, Y17, Y18, Y19, Y20, Y21, Y22, Y23}[i]
+	VMOVDQU32(m, y)
+	heldHigh[m] = y
+}
+
+var heldHigh = map[Mem]VecPhysical{}
+
+// constant returns an operand with these bytes: read-only memory, or the register that holds them.
+func constant(b []byte) Op {
+	m := stored(b)
+	if y, ok := held[m]; ok {
+		return y
+	}
+	if y, ok := heldHigh[m]; ok {
+		return y
+	}
+	return m
+}
+
+// stored returns read-only memory with these bytes.
+func stored(b []byte) Mem {
 	key := string(b)
 	if m, ok := constants[key]; ok {
 		return m
@@ -28,7 +60,7 @@ func constant(b []byte) Mem {
 }
 
 // bytes32 is 32 bytes, f(i) at i.
-func bytes32(f func(i int) byte) Mem {
+func bytes32(f func(i int) byte) Op {
 	b := make([]byte, 32)
 	for i := range b {
 		b[i] = f(i)
@@ -36,17 +68,26 @@ func bytes32(f func(i int) byte) Mem {
 	return constant(b)
 }
 
-func byteConst(v byte) Mem { return bytes32(func(int) byte { return v }) }
+func byteConst(v byte) Op { return bytes32(func(int) byte { return v }) }
 
-func wordConst(v int16) Mem {
+func wordConst(v int16) Op {
 	return bytes32(func(i int) byte { return byte(uint16(v) >> (i % 2 * 8)) })
 }
 
-func dwordConst(v uint32) Mem {
+func dwordConst(v uint32) Op {
 	return bytes32(func(i int) byte { return byte(v >> (i % 4 * 8)) })
 }
 
-func floatConst(v float32) Mem { return dwordConst(math.Float32bits(v)) }
+func floatConst(v float32) Op { return dwordConst(math.Float32bits(v)) }
+
+// function begins a function without held constants.
+func function(name, signature string, doc ...string) {
+	clear(held)
+	clear(heldHigh)
+	TEXT(name, NOSPLIT, signature)
+	Pragma("noescape")
+	Doc(doc...)
+}
 
 // loadYMM loads 32 bytes into a new register.
 func loadYMM(m Op) VecVirtual {
@@ -98,29 +139,34 @@ func (r rows8) advance(n int) {
 	ADDQ(I32(n), r.base4)
 }
 
-// tree8 adds up the eight dwords of each of eight vectors: lane j of the result is the sum of vector j. add is VPADDD,
-// or VPADDW where a dword holds two 16-bit sums.
-func tree8(add func(...Op), vector func(j int) VecVirtual) VecVirtual {
-	fold := func(lo, hi func(ops ...Op), a, b VecVirtual) VecVirtual {
-		t, u := YMM(), YMM()
-		lo(b, a, t)
-		hi(b, a, u)
-		add(u, t, t)
-		return t
-	}
-	var quads [2]VecVirtual
-	for h := range quads {
-		var pairs [2]VecVirtual
-		for p := range pairs {
-			a := vector(4*h + 2*p)
-			b := vector(4*h + 2*p + 1)
-			pairs[p] = fold(VPUNPCKLDQ, VPUNPCKHDQ, a, b)
-		}
-		quads[h] = fold(VPUNPCKLQDQ, VPUNPCKHQDQ, pairs[0], pairs[1])
-	}
+// fold adds the halves of the dwords of two vectors that lo and hi bring side by side.
+func fold(add, lo, hi func(ops ...Op), a, b VecVirtual) VecVirtual {
 	t, u := YMM(), YMM()
-	VPERM2I128(U8(0x20), quads[1], quads[0], t)
-	VPERM2I128(U8(0x31), quads[1], quads[0], u)
+	lo(b, a, t)
+	hi(b, a, u)
+	add(u, t, t)
+	return t
+}
+
+// tree4 adds up the four dwords in each half of four vectors: lane j of the result is the sum of the lower half of
+// vector j, lane j+4 that of its upper half. add is VPADDD, or VPADDW where a dword holds two 16-bit sums.
+func tree4(add func(...Op), vector func(j int) VecVirtual) VecVirtual {
+	var pairs [2]VecVirtual
+	for p := range pairs {
+		a := vector(2 * p)
+		b := vector(2*p + 1)
+		pairs[p] = fold(add, VPUNPCKLDQ, VPUNPCKHDQ, a, b)
+	}
+	return fold(add, VPUNPCKLQDQ, VPUNPCKHQDQ, pairs[0], pairs[1])
+}
+
+// tree8 adds up the eight dwords of each of eight vectors: lane j of the result is the sum of vector j.
+func tree8(add func(...Op), vector func(j int) VecVirtual) VecVirtual {
+	a := tree4(add, vector)
+	b := tree4(add, func(j int) VecVirtual { return vector(4 + j) })
+	t, u := YMM(), YMM()
+	VPERM2I128(U8(0x20), b, a, t)
+	VPERM2I128(U8(0x31), b, a, u)
 	add(u, t, t)
 	return t
 }

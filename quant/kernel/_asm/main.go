@@ -14,9 +14,17 @@ import (
 )
 
 var parts = map[string]func(){
-	"avx2-matvec": avx2MatVec,
-	"avx2-matmul": avx2MatMul,
-	"panel8":      func() { unpackPanels(8) },
+	"avx2-matvec":    func() { matVec("avx2MatVec", false) },
+	"vnni-attention": func() { int8Attention("vnni", true) },
+	"vnni-matvec":    func() { matVec("vnniMatVec", true) },
+	"avx2-matmul":    avx2MatMul,
+	"avx2-rows":      avx2Rows,
+	"avx2-float":     avx2Float,
+	"avx2-attention": avx2Attention,
+	"vnni-matmul":    vnniMatMul,
+	"panel16":        func() { unpackPanels(16) },
+	"avx512-float":   avx512Float,
+	"panel8":         func() { unpackPanels(8) },
 }
 
 func main() {

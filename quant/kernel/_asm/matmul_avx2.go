@@ -46,9 +46,8 @@ type mulFunc struct {
 
 // begin reads the arguments. sType is the type of the sums; columns of d and s are K/dsShift bytes.
 func (m *mulFunc) begin(name, sType string, dsShift int) {
-	TEXT(name, NOSPLIT, "func(dst *float32, stride int, panel *byte, q *int8, d *float32, s "+sType+", k int, nBlocks int, first int)")
-	Pragma("noescape")
-	Doc(name+" adds nBlocks blocks to the products of a panel of 8 rows with 4 columns of k codes, which lie stride",
+	function(name, "func(dst *float32, stride int, panel *byte, q *int8, d *float32, s "+sType+", k int, nBlocks int, first int)",
+		name+" adds nBlocks blocks to the products of a panel of 8 rows with 4 columns of k codes, which lie stride",
 		"float32 apart in dst. If first is not 0, dst is only written.")
 	for c := range m.acc {
 		m.acc[c] = YMM()

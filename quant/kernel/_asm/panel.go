@@ -53,13 +53,12 @@ func unpackPanels(rows int) {
 }
 
 // panelFunc begins a function that decodes nBlocks blocks of eight rows.
-func panelFunc(rows int, name string) (w rows8, dst, n Register) {
+func panelFunc(rows int, name string) (w rows8, dst, n, ahead Register) {
 	name = fmt.Sprintf("panel%dUnpack%s", rows, name)
-	TEXT(name, NOSPLIT, "func(dst *byte, w *byte, rowBytes int, nBlocks int)")
-	Pragma("noescape")
-	Doc(fmt.Sprintf("%s decodes nBlocks blocks of eight rows into a panel of %d.", name, rows))
+	function(name, "func(dst *byte, w *byte, rowBytes int, nBlocks int, ahead *byte)",
+		fmt.Sprintf("%s decodes nBlocks blocks of eight rows into a panel of %d, and prefetches as many bytes at ahead.", name, rows))
 	w = newRows8(Load(Param("w"), GP64()), Load(Param("rowBytes"), GP64()))
-	return w, Load(Param("dst"), GP64()), Load(Param("nBlocks"), GP64())
+	return w, Load(Param("dst"), GP64()), Load(Param("nBlocks"), GP64()), Load(Param("ahead"), GP64())
 }
 
 // panelEnd closes the loop over blocks.
@@ -81,9 +80,10 @@ func topBit(rows int, signed bool, y VecVirtual) VecVirtual {
 }
 
 func unpackPanel32(rows int, f block32) {
-	w, dst, n := panelFunc(rows, f.name)
+	w, dst, n, ahead := panelFunc(rows, f.name)
 	rec := record32(rows, f)
 	Label("block")
+	prefetch(ahead, 8*f.bytes)
 	transpose8(func(j int) VecVirtual { return topBit(rows, f.signed, f.unpack(w, j)) },
 		func(i int) Mem { return Mem{Base: dst, Disp: 4 * rows * i} })
 	VMOVUPS(f.scale(w), Mem{Base: dst, Disp: rec.d})
@@ -94,9 +94,10 @@ func unpackPanel32(rows int, f block32) {
 }
 
 func unpackPanel256(rows int, f block256) {
-	w, dst, n := panelFunc(rows, f.name)
+	w, dst, n, ahead := panelFunc(rows, f.name)
 	rec := record256(rows, f)
 	Label("block")
+	prefetch(ahead, 8*f.bytes)
 	for g := range 8 {
 		transpose8(func(j int) VecVirtual { return topBit(rows, f.signed, f.codes(w, j, g)) },
 			func(i int) Mem { return Mem{Base: dst, Disp: 4 * rows * (8*g + i)} })

@@ -48,8 +48,9 @@ func (a *Acts) column(p quant.Partner, c int) (q *int8, d *float32, s unsafe.Poi
 // floatRowsFunc computes the products of 1 to 4 rows of k values with x, see neonF32Rows.
 type floatRowsFunc func(dst *float32, rows int, w *byte, stride, k int, x *float32, pf unsafe.Pointer)
 
-// neonFloatMatVec makes the product of a float type whose values have size bytes.
-func neonFloatMatVec(size int, tile floatRowsFunc) MatVecFunc {
+// neonFloatMatVec makes the product of a float type.
+func neonFloatMatVec(t quant.Type, tile floatRowsFunc) MatVecFunc {
+	size := t.Geometry().BlockBytes
 	return func(dst []float32, w []byte, x *Acts, col int, next []byte) {
 		if x.K == 0 {
 			clear(dst)
@@ -71,10 +72,12 @@ func neonFloatMatVec(size int, tile floatRowsFunc) MatVecFunc {
 	}
 }
 
-// neonFloatMatMul makes the matrix product of a float type: tile after tile, each with every column.
-func neonFloatMatMul(size int, matVec MatVecFunc) MatMulFunc {
+// byColumns makes the matrix product of a type from its matrix-vector product: four rows, which stay in cache, with
+// every column.
+func byColumns(t quant.Type, matVec MatVecFunc) MatMulFunc {
+	g := t.Geometry()
 	return func(dst []float32, stride int, w []byte, rows int, x *Acts, col, nCols int, _ *Scratch) {
-		rowBytes := x.K * size
+		rowBytes := x.K / g.BlockSize * g.BlockBytes
 		for r := 0; r < rows; r += 4 {
 			end := min(rows, r+4)
 			for c := range nCols {
@@ -84,20 +87,8 @@ func neonFloatMatMul(size int, matVec MatVecFunc) MatMulFunc {
 	}
 }
 
-// neonFloatScores makes the scores of rows of a float type whose values have size bytes.
-func neonFloatScores(size int, tile floatRowsFunc) func(dst, q []float32, nq int, k []byte, n, headDim int) {
-	return func(dst, q []float32, nq int, k []byte, n, headDim int) {
-		if nq == 0 || n == 0 || headDim == 0 {
-			return
-		}
-		rowBytes := headDim * size
-		q, k = q[:nq*headDim], k[:n*rowBytes]
-		dst = dst[:(nq-1)*TileLen+n]
-		for t := 0; t < n; t += 4 {
-			row := k[t*rowBytes:]
-			for i := range nq {
-				tile(&dst[i*TileLen+t], min(4, n-t), &row[0], rowBytes, headDim, &q[i*headDim], unsafe.Pointer(&row[0]))
-			}
-		}
-	}
-}
+// The tables that neon_matveciq4_arm64.s loads.
+var (
+	neonIQ4Values   = quant.IQ4Values
+	neonMXFP4Values = quant.MXFP4Values
+)

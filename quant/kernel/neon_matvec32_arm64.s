@@ -12,37 +12,16 @@
 //	R10-R13 the rows    R6  their scales    R9  bytes to prefetch  R15 bytes from row to row
 //	V31 acc             R7  their sums
 
-#define ARGS32 \
-	MOVD dst+0(FP), R0     \
-	MOVD rows+8(FP), R14   \
-	MOVD w+16(FP), R10     \
-	MOVD stride+24(FP), R15 \
-	MOVD blocks+32(FP), R8 \
-	MOVD q+40(FP), R5      \
-	MOVD d+48(FP), R6      \
-	MOVD s+56(FP), R7      \
-	MOVD pf+64(FP), R9     \
-	ROWS4                  \
-	MOVI_16B(31, 0)        \
-	MOVI_16B(9, 0)
-
-// SCALES loads the fp16 at the start of the four blocks into V2 and the activations' scale into V3.
-#define SCALES \
-	LD1H_P(2, 0, 10) \
-	LD1H_P(2, 1, 11) \
-	LD1H_P(2, 2, 12) \
-	LD1H_P(2, 3, 13) \
-	LD1RS_P(3, 6)
-
 // func neonQ8_0Rows(dst *float32, rows int, w *byte, stride, blocks int, q *int8, d *float32, s, pf unsafe.Pointer)
 //
 // for b: acc[r] += float32(sum_i w[r][b][i]*q[b][i]) * (D[r][b]*d[b])
 //
 // 16-bit sums: two products per lane, at most 2*128*127 = 32512.
-//	V0,V1 activations   V16-V23 weights   V24-V27, V28-V31... sums of values 0-15 and 16-31 of rows 0-3
-//	V2 D   V3 d   V9 D*d of the block before   V24-V27 its sums
+//	V0,V1 activations   V16-V23 weights   V24-V27, V4-V7 sums of values 0-15 and 16-31 of rows 0-3
+//	V2 D   V3 d   V9 D*d of the block before, V24-V27 its sums at the start, V10 then
 TEXT ·neonQ8_0Rows(SB), NOSPLIT, $0-72
-	ARGS32
+	ARGSROWS
+	MOVI_16B(9, 0)
 	MOVI_16B(24, 0)
 	MOVI_16B(25, 0)
 	MOVI_16B(26, 0)
@@ -55,11 +34,17 @@ q8loop:
 	PRFM 128(R9), PLDL2KEEP
 	ADD  $136, R9
 	SCALES
+	LD1RS_P(3, 6)
 	LDPQ_P(0, 1, 5, 32)
-	LDPQ_P(16, 17, 10, 32)
-	LDPQ_P(18, 19, 11, 32)
-	LDPQ_P(20, 21, 12, 32)
-	LDPQ_P(22, 23, 13, 32)
+	LDURQ(16, 10, 2)
+	LDURQ(18, 11, 2)
+	LDURQ(20, 12, 2)
+	LDURQ(22, 13, 2)
+	LDURQ(17, 10, 18)
+	LDURQ(19, 11, 18)
+	LDURQ(21, 12, 18)
+	LDURQ(23, 13, 18)
+	NEXT(34)
 	ADDP_4S(10, 24, 25)
 	ADDP_4S(11, 26, 27)
 	SMULL_8H(24, 16, 0)
@@ -67,6 +52,7 @@ q8loop:
 	SMULL_8H(26, 20, 0)
 	SMULL_8H(27, 22, 0)
 	ADDP_4S(10, 10, 11)
+	SCALES_JOIN
 	SMULL_8H(4, 17, 1)
 	SMULL_8H(5, 19, 1)
 	SMULL_8H(6, 21, 1)
@@ -113,7 +99,8 @@ q8done:
 //	V0,V1 activations   V16-V19 high nibbles, values 16-31   V20-V23 low nibbles, values 0-15   V8 the nibble mask
 //	V2 D   V3 d   V4 s   V9 D*d, V10 8*s, V24-V27 sums of the block before
 TEXT ·neonQ4_0Rows(SB), NOSPLIT, $0-72
-	ARGS32
+	ARGSROWS
+	MOVI_16B(9, 0)
 	MOVI_16B(8, 15)
 	MOVI_16B(10, 0)
 	MOVI_16B(24, 0)
@@ -127,12 +114,14 @@ q4loop:
 	PRFM 64(R9), PLDL2KEEP
 	ADD  $72, R9
 	SCALES
+	LD1RS_P(3, 6)
 	LD1RS_P(4, 7)
 	LDPQ_P(0, 1, 5, 32)
-	LDRQ_P(16, 10, 16)
-	LDRQ_P(17, 11, 16)
-	LDRQ_P(18, 12, 16)
-	LDRQ_P(19, 13, 16)
+	LDURQ(16, 10, 2)
+	LDURQ(17, 11, 2)
+	LDURQ(18, 12, 2)
+	LDURQ(19, 13, 2)
+	NEXT(18)
 	ADDP_8H(5, 24, 25)
 	ADDP_8H(6, 26, 27)
 	AND_16B(20, 16, 8)
@@ -140,6 +129,7 @@ q4loop:
 	AND_16B(22, 18, 8)
 	AND_16B(23, 19, 8)
 	ADDP_8H(5, 5, 6)
+	SCALES_JOIN
 	USHR_16B(16, 16, 4)
 	USHR_16B(17, 17, 4)
 	USHR_16B(18, 18, 4)

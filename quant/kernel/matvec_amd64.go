@@ -1,0 +1,51 @@
+package kernel
+
+import "kvasir/quant"
+
+// eightRows multiplies eight rows that lie rowBytes apart with a column, stores the first lanes products and prefetches
+// 8*rowBytes at ahead. One of the functions is set.
+type eightRows struct {
+	mul32  func(dst *float32, w *byte, rowBytes int, q *int8, d *float32, s *int32, nBlocks int, ahead *byte, lanes int)
+	mul256 func(dst *float32, w *byte, rowBytes int, q *int8, d *float32, s *int16, nBlocks int, ahead *byte, lanes int)
+}
+
+// matVec takes eight rows at a time. The last eight may overlap the ones before, with equal results; fewer than eight
+// rows in all are taken one by one, as eight rows at distance 0.
+func (f *eightRows) matVec(t quant.Type) MatVecFunc {
+	geo := t.Geometry()
+	return func(dst []float32, w []byte, x *Acts, col int, next []byte) {
+		rowBytes := x.K / geo.BlockSize * geo.BlockBytes
+		if rowBytes == 0 {
+			clear(dst)
+			return
+		}
+		w = w[:len(dst)*rowBytes]
+		if len(next) == 0 {
+			next = w
+		}
+		if len(dst) < 8 {
+			for r := range dst {
+				f.mul(&dst[r], &w[r*rowBytes], 0, x, col, &next[0], 1)
+			}
+			return
+		}
+		for r := 0; r < len(dst); r += 8 {
+			ahead := &next[0]
+			if r+16 <= len(dst) {
+				ahead = &w[(r+8)*rowBytes]
+			}
+			r := min(r, len(dst)-8)
+			f.mul(&dst[r], &w[r*rowBytes], rowBytes, x, col, ahead, 8)
+		}
+	}
+}
+
+func (f *eightRows) mul(dst *float32, w *byte, stride int, x *Acts, col int, ahead *byte, lanes int) {
+	if f.mul32 != nil {
+		q, d, s := x.Col32(col)
+		f.mul32(dst, w, stride, &q[0], &d[0], &s[0], len(d), ahead, lanes)
+		return
+	}
+	q, d, s := x.Col256(col)
+	f.mul256(dst, w, stride, &q[0], &d[0], &s[0], len(d), ahead, lanes)
+}
