@@ -122,7 +122,9 @@ func (s *sleeper) await(spin time.Duration, ready func() bool) {
 		if time.Now().Before(end) {
 			continue
 		}
-		s.asleep.Store(true)
+		// A read-modify-write, not a store: emulators of arm64 on amd64 let a later load pass an atomic store, and then
+		// this side could miss what it waits for while the other misses that it sleeps.
+		s.asleep.Swap(true)
 		if ready() && s.asleep.CompareAndSwap(true, false) {
 			return
 		}
