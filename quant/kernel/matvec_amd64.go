@@ -9,6 +9,10 @@ type eightRows struct {
 	mul256 func(dst *float32, w *byte, rowBytes int, q *int8, d *float32, s *int16, nBlocks int, ahead *byte, lanes int)
 }
 
+// aheadBytes is how far ahead of the rows in work memory is asked for, at least: eight rows of a small model are over
+// before their successors arrive.
+const aheadBytes = 16 << 10
+
 // matVec takes eight rows at a time. The last eight may overlap the ones before, with equal results; fewer than eight
 // rows in all are taken one by one, as eight rows at distance 0.
 func (f *eightRows) matVec(t quant.Type) MatVecFunc {
@@ -30,9 +34,11 @@ func (f *eightRows) matVec(t quant.Type) MatVecFunc {
 			return
 		}
 		for r := 0; r < len(dst); r += 8 {
-			ahead := &next[0]
-			if r+16 <= len(dst) {
-				ahead = &w[(r+8)*rowBytes]
+			ahead := &w[0] // nothing left to fetch
+			if at := r*rowBytes + max(8*rowBytes, aheadBytes); at+8*rowBytes <= len(w) {
+				ahead = &w[at]
+			} else if at -= len(w); at >= 0 && at+8*rowBytes <= len(next) {
+				ahead = &next[at]
 			}
 			r := min(r, len(dst)-8)
 			f.mul(&dst[r], &w[r*rowBytes], rowBytes, x, col, ahead, 8)
