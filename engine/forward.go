@@ -39,6 +39,7 @@ type pass struct {
 	partial                            ops.Partial
 	tile0, nTiles                      int
 	jobs                               []job
+	then                               *arch.Matrix // whose product follows: its weights may be asked for ahead
 
 	// The phases as values, made once.
 	embedFn, normFn, productFn, headsFn, unitsFn, tilesFn, mergeFn, gateFn, quantizeFn func(int)
@@ -122,6 +123,7 @@ func (p *pass) forward(ids []int32, out func(logits []float32) error) error {
 		if err := p.columns(p.normFn); err != nil {
 			return err
 		}
+		p.then = &l.O
 		p.jobs = append(p.jobs[:0], job{&l.Q, l.QB, p.q}, job{&l.K, l.KB, p.k}, job{&l.V, l.VB, p.v})
 		if err := p.run(p.productFn); err != nil {
 			return err
@@ -139,6 +141,7 @@ func (p *pass) forward(ids []int32, out func(logits []float32) error) error {
 		if err := p.columns(p.quantizeFn); err != nil {
 			return err
 		}
+		p.then = &l.Gate
 		p.jobs = append(p.jobs[:0], job{&l.O, l.OB, p.tmp})
 		if err := p.run(p.productFn); err != nil {
 			return err
@@ -148,6 +151,7 @@ func (p *pass) forward(ids []int32, out func(logits []float32) error) error {
 		if err := p.columns(p.normFn); err != nil {
 			return err
 		}
+		p.then = &l.Down
 		p.jobs = append(p.jobs[:0], job{&l.Gate, l.GateB, p.gate}, job{&l.Up, l.UpB, p.up})
 		if err := p.run(p.gateFn); err != nil {
 			return err
@@ -155,6 +159,10 @@ func (p *pass) forward(ids []int32, out func(logits []float32) error) error {
 		p.input(p.gate, c.FFNDim, l.Down.Type)
 		if err := p.columns(p.quantizeFn); err != nil {
 			return err
+		}
+		p.then = &m.Weights.Output
+		if i+1 < len(m.Weights.Layers) {
+			p.then = &m.Weights.Layers[i+1].Q
 		}
 		p.jobs = append(p.jobs[:0], job{&l.Down, l.DownB, p.tmp})
 		if err := p.run(p.productFn); err != nil {
@@ -188,6 +196,7 @@ func (p *pass) head(col int) error {
 	p.n = 1
 	p.input(p.xn[col*c.NEmbd:], c.NEmbd, p.m.Weights.Output.Type)
 	p.quantize(0)
+	p.then = &p.m.Weights.Layers[0].Q
 	p.jobs = append(p.jobs[:0], job{&p.m.Weights.Output, p.m.Weights.OutputBias, p.logits})
 	if err := p.run(p.productFn); err != nil {
 		return err
@@ -269,8 +278,19 @@ const rowUnit = 32
 // callBytes bounds the weights of one kernel call, since assembly cannot be preempted.
 const callBytes = 512 << 10
 
-// rows computes rows [lo, hi) of a job for all columns.
-func (p *pass) rows(j *job, lo, hi int, s *kernel.Scratch) {
+// rowShare returns worker w's rows of a matrix.
+func (p *pass) rowShare(m *arch.Matrix, w int) (lo, hi int) {
+	return par.Split(m.Rows, rowUnit, w, len(p.work))
+}
+
+// weightShare returns the weights of worker w's rows.
+func (p *pass) weightShare(m *arch.Matrix, w int) []byte {
+	lo, hi := p.rowShare(m, w)
+	return m.Data[lo*m.RowBytes : hi*m.RowBytes]
+}
+
+// rows computes rows [lo, hi) of a job for all columns; next is what the worker will read afterwards.
+func (p *pass) rows(j *job, lo, hi int, s *kernel.Scratch, next []byte) {
 	if lo == hi {
 		return
 	}
@@ -278,8 +298,11 @@ func (p *pass) rows(j *job, lo, hi int, s *kernel.Scratch) {
 	if p.n == 1 {
 		step := max(rowUnit, callBytes/w.RowBytes/rowUnit*rowUnit)
 		for r := lo; r < hi; r += step {
-			end := min(r+step, hi)
-			t.MatVec[w.Type](j.out[r:end], w.Data[r*w.RowBytes:end*w.RowBytes], &p.in, 0, w.Data[end*w.RowBytes:hi*w.RowBytes])
+			end, behind := min(r+step, hi), next
+			if end < hi {
+				behind = w.Data[end*w.RowBytes : hi*w.RowBytes]
+			}
+			t.MatVec[w.Type](j.out[r:end], w.Data[r*w.RowBytes:end*w.RowBytes], &p.in, 0, behind)
 		}
 	} else {
 		t.MatMul[w.Type](j.out[lo:], w.Rows, w.Data[lo*w.RowBytes:hi*w.RowBytes], hi-lo, &p.in, 0, p.n, s)
@@ -291,21 +314,23 @@ func (p *pass) rows(j *job, lo, hi int, s *kernel.Scratch) {
 	}
 }
 
+// product computes worker w's rows of every job.
 func (p *pass) product(w int) {
 	for i := range p.jobs {
-		j := &p.jobs[i]
-		lo, hi := par.Split(j.w.Rows, rowUnit, w, len(p.work))
-		p.rows(j, lo, hi, p.work[w].scratch)
+		j, then := &p.jobs[i], p.then
+		if i+1 < len(p.jobs) {
+			then = p.jobs[i+1].w
+		}
+		lo, hi := p.rowShare(j.w, w)
+		p.rows(j, lo, hi, p.work[w].scratch, p.weightShare(then, w))
 	}
 }
 
 // gated computes the gate and up products and their activation: the rows of a worker need no barrier in between.
 func (p *pass) gated(w int) {
 	t, c := p.m.table, p.m.Config
+	p.product(w)
 	lo, hi := par.Split(c.FFNDim, rowUnit, w, len(p.work))
-	for i := range p.jobs {
-		p.rows(&p.jobs[i], lo, hi, p.work[w].scratch)
-	}
 	act := t.SwiGLU
 	if c.Act == arch.GeGLU {
 		act = t.GeGLU
