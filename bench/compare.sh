@@ -42,7 +42,7 @@ for model in $models; do
 			esac
 			i=0
 			while [ $i -lt "$runs" ]; do # in turn: what disturbs one disturbs the other
-				kv "$file" -p "$prompt" -n "$gen" -d "$depth" | sed "s|^{|{\"shape\":\"$model\",\"program\":\"kvasir\",|"
+				kv "$file" -p "$prompt" -n "$gen" -d "$depth" | sed "s|^{|{\"shape\":\"$model\",\"program\":\"kvasir\",|; s|$dir/||"
 				for kvs in f16 ${PEER_KV:-}; do
 					"$dir/llamabench" "$lib" "$file" "$t" "$prompt" "$gen" "$depth" 1 "$kvs" |
 						sed "s|^{|{\"shape\":\"$model\",\"program\":\"llama.cpp\",\"test\":\"$test\",|"
