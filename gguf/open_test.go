@@ -9,13 +9,13 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"kvasir/internal/guardmem"
 	"kvasir/quant"
 )
 
@@ -218,18 +218,9 @@ func TestDigestAndIdentity(t *testing.T) {
 	}
 }
 
-// x86 matches what /proc/cpuinfo says on x86.
-var x86 = regexp.MustCompile(`vendor_id\s*: (GenuineIntel|AuthenticAMD)`)
-
-// emulated reports whether this program for another CPU runs on an x86 one.
-func emulated() bool {
-	b, err := os.ReadFile("/proc/cpuinfo")
-	return err == nil && runtime.GOARCH != "amd64" && runtime.GOARCH != "386" && x86.Match(b)
-}
-
 // A page of the mapping that is gone is an error of the goroutine that reads it, not the end of the process.
 func TestFaultBecomesError(t *testing.T) {
-	if emulated() {
+	if guardmem.Emulated() {
 		t.Skip("user-mode emulation: it reports a bus error at address 0, which Go takes for a nil pointer")
 	}
 	path := filepath.Join(t.TempDir(), "m.gguf")

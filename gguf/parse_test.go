@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"kvasir/internal/guardmem"
 )
 
 // checkError asserts what holds for every error of a file: typed, one line of printable ASCII, bounded.
@@ -43,7 +45,7 @@ func TestCorpus(t *testing.T) {
 			took := time.Since(start)
 			runtime.ReadMemStats(&after)
 			limit := 200 * time.Millisecond
-			if emulated() {
+			if guardmem.Emulated() {
 				limit *= 20
 			}
 			if took > limit {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"kvasir/internal/guardmem"
 )
 
 // bigVocab is the head of a file with the metadata of a model of 151,936 tokens: tokens, types and merges.
@@ -63,7 +65,7 @@ func TestBigVocabularyAllocatesLittle(t *testing.T) {
 		best = min(best, time.Since(start))
 	}
 	t.Logf("%d bytes of metadata parsed in %v", len(b), best)
-	if best > 30*time.Millisecond && !emulated() {
+	if best > 30*time.Millisecond && !guardmem.Emulated() {
 		t.Errorf("took %v, limit 30 ms", best)
 	}
 }
