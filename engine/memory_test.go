@@ -66,7 +66,9 @@ func TestHeapStaysSmallBesideMappedWeightsAndCache(t *testing.T) {
 	if used-before > maxHeap {
 		t.Errorf("heap grew by %.1f MB, at most %d allowed", mb(used-before), maxHeap>>20)
 	}
-	if d := after.Mallocs - stats.Mallocs; d > n/4 { // the runtime's own now and then
+	// One allocation per layer would be 24 a token. The runtime makes a few of its own when workers sleep, on a machine
+	// that has other work.
+	if d := after.Mallocs - stats.Mallocs; d > 4*n {
 		t.Errorf("%d allocations for %d decoded tokens", d, n)
 	}
 }
