@@ -70,11 +70,8 @@ func (w *Memory) NewContext(m *Model, size, batch int) *Context {
 // Format returns the format of the rows.
 func (w *Memory) Format() quant.KVFormat { return w.format }
 
-// Durable reports whether rows go to disk at present.
-func (w *Memory) Durable() bool { return w.ns.Durable() }
-
-// TokenBytes returns the bytes of rows per token.
-func (w *Memory) TokenBytes() int { return w.ns.TokenBytes() }
+// Fingerprint returns the fingerprint of the model's rows; zero where nothing is kept.
+func (w *Memory) Fingerprint() kvcache.Fingerprint { return w.fp }
 
 // Stats returns the store's counters.
 func (w *Memory) Stats() kvcache.Stats { return w.ns.Stats() }
@@ -85,14 +82,4 @@ func (w *Memory) Close() error {
 		return w.store.Close()
 	}
 	return w.ns.Close()
-}
-
-// FingerprintIn returns the fingerprint of m's rows, with the digests of model files cached in home.
-func FingerprintIn(ctx context.Context, m *Model, home string) (kvcache.Fingerprint, error) {
-	digest, err := m.Digest(ctx, filepath.Join(home, "digests.json"), nil)
-	if err != nil {
-		return kvcache.Fingerprint{}, err
-	}
-	fp, _ := m.Fingerprint(digest)
-	return fp, nil
 }

@@ -418,13 +418,9 @@ func TestSystemMessageAloneIsNoConversation(t *testing.T) {
 		home := t.TempDir()
 		w := openMemory(t, m, home, quant.KVInt8)
 		if torn {
-			fp, err := engine.FingerprintIn(ctx, m, home)
-			if err != nil {
-				t.Fatal(err)
-			}
 			j, err := w.Sessions.Create("S")
 			if err == nil {
-				err = errors.Join(j.Model(kvcache.ModelRecord{Fingerprint: fp, Name: "text"}), j.Turn("system", opt.System, nil), j.Close())
+				err = errors.Join(j.Model(kvcache.ModelRecord{Fingerprint: w.Fingerprint(), Name: "text"}), j.Turn("system", opt.System, nil), j.Close())
 			}
 			if err != nil {
 				t.Fatal(err)

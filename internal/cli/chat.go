@@ -45,19 +45,22 @@ func (a *app) chat(c *cli.Context) error {
 	// Until the conversation is open, an interrupt ends the program.
 	ctx, stop := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	t, err := a.openTalk(ctx, c)
+	if err != nil {
+		return err
+	}
 	if again {
-		var err error
-		if session, err = a.latest(ctx, c); err != nil {
-			return err
-		}
+		session, err = t.latest()
 	}
 	named := session != ""
 	if !named && a.cfg.Home != "" {
 		session = "chat-" + time.Now().Format("20060102-150405.000")
 	}
-	t, err := a.openTalk(ctx, c, session)
+	if err == nil {
+		err = t.begin(ctx, session)
+	}
 	if err != nil {
-		return err
+		return errors.Join(err, t.close())
 	}
 	stop()
 	s := &chatLoop{a: a, t: t, session: session}
@@ -95,28 +98,16 @@ func (a *app) forget(session string) error {
 }
 
 // latest returns the name of the session with this model that was used last.
-func (a *app) latest(ctx context.Context, c *cli.Context) (string, error) {
-	if a.cfg.Home == "" {
+func (t *talk) latest() (string, error) {
+	if t.memory.Sessions == nil {
 		return "", errors.New("no home directory: no sessions are kept (set KVASIR_HOME)")
 	}
-	m, err := a.openModel(c)
-	if err != nil {
-		return "", err
-	}
-	fp, err := engine.FingerprintIn(ctx, m, a.cfg.Home)
-	if err = errors.Join(err, m.Close()); err != nil {
-		return "", err
-	}
-	s, err := a.sessions()
-	if err != nil {
-		return "", err
-	}
-	lines, err := listSessions(s)
+	lines, err := listSessions(t.memory.Sessions)
 	if err != nil {
 		return "", err
 	}
 	for _, l := range lines {
-		if l.Error == "" && l.Turns > 0 && l.fingerprint == fp {
+		if l.Error == "" && l.Turns > 0 && l.fingerprint == t.memory.Fingerprint() {
 			return l.Name, nil
 		}
 	}

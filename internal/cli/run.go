@@ -48,9 +48,12 @@ func (a *app) run(c *cli.Context) error {
 			return err
 		}
 	}
-	t, err := a.openTalk(ctx, c, session)
+	t, err := a.openTalk(ctx, c)
 	if err != nil {
 		return err
+	}
+	if err := t.begin(ctx, session); err != nil {
+		return errors.Join(err, t.close())
 	}
 	answer, err := a.answer(ctx, t, prompt, again)
 	if err == nil && c.IsSet("stats") {

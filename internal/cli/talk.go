@@ -81,13 +81,14 @@ type talk struct {
 	memory  *engine.Memory
 	conv    *engine.Conversation
 	resumed engine.Resumed
+	opt     engine.ConversationOptions
 	max     int
 	start   time.Time // of the command
 	ready   time.Time // model and memory open
 }
 
-// openTalk opens model, memory and conversation as the flags say; session "" keeps nothing but shares prefixes.
-func (a *app) openTalk(ctx context.Context, c *cli.Context, session string) (_ *talk, err error) {
+// openTalk opens model and memory as the flags say; begin opens the conversation.
+func (a *app) openTalk(ctx context.Context, c *cli.Context) (_ *talk, err error) {
 	t := &talk{a: a, max: c.Int("n"), start: time.Now()}
 	defer func() {
 		if err != nil {
@@ -111,16 +112,21 @@ func (a *app) openTalk(ctx context.Context, c *cli.Context, session string) (_ *
 	if err := a.openMemory(ctx, t, format); err != nil {
 		return nil, err
 	}
-	opt := engine.ConversationOptions{Size: c.Int("ctx"), Raw: c.Bool("raw"), System: c.String("system"), Sample: params}
+	t.opt = engine.ConversationOptions{Size: c.Int("ctx"), Raw: c.Bool("raw"), System: c.String("system"), Sample: params}
 	t.ready = time.Now()
+	return t, nil
+}
+
+// begin starts or takes up the conversation; session "" keeps nothing but shares prefixes.
+func (t *talk) begin(ctx context.Context, session string) (err error) {
 	if session == "" {
-		t.conv, err = t.model.NewConversation(t.memory, opt)
-		return t, err
+		t.conv, err = t.model.NewConversation(t.memory, t.opt)
+		return err
 	}
-	p := a.progress("resuming")
-	t.conv, t.resumed, err = t.model.OpenSession(ctx, t.memory, session, opt, func(done, total int) { p.set(int64(done), int64(total)) })
+	p := t.a.progress("resuming")
+	t.conv, t.resumed, err = t.model.OpenSession(ctx, t.memory, session, t.opt, func(done, total int) { p.set(int64(done), int64(total)) })
 	p.end()
-	return t, err
+	return err
 }
 
 func (a *app) openMemory(ctx context.Context, t *talk, format quant.KVFormat) (err error) {
