@@ -16,10 +16,11 @@ tests=${TESTS:-pp256 tg32}
 threads=${THREADS:-2}
 mkdir -p "$dir"
 CGO_ENABLED=0 go build -trimpath -o "$dir/kvasir" .
-if [ ! -x "$dir/llamabench" ]; then
-	cp bench/peer/package.json bench/peer/llamabench.c "$dir/"
-	(cd "$dir" && npm install --ignore-scripts --no-audit --no-fund >&2 && gcc -O2 llamabench.c -o llamabench -ldl)
+if [ ! -d "$dir/node_modules" ]; then
+	cp bench/peer/package.json "$dir/"
+	(cd "$dir" && npm install --ignore-scripts --no-audit --no-fund >&2)
 fi
+gcc -O2 bench/peer/llamabench.c -o "$dir/llamabench" -ldl
 case $(uname -m) in
 x86_64) lib=$dir/node_modules/@node-llama-cpp/linux-x64/bins/linux-x64 ;;
 aarch64) lib=$dir/node_modules/@node-llama-cpp/linux-arm64/bins/linux-arm64 ;;
@@ -28,7 +29,7 @@ if [ -n "${PEER_CPU:-}" ]; then
 	rm -rf "$dir/lib" && cp -r "$lib" "$dir/lib" && lib=$dir/lib
 	find "$lib" -name 'libggml-cpu-*' ! -name "libggml-cpu-$PEER_CPU.so" ! -name 'libggml-cpu-x64.so' ! -name 'libggml-cpu-sse42.so' -delete
 fi
-kv() { KVASIR_KERNELS=${KERNELS:-} KVASIR_HOME=$dir/home "$dir/kvasir" bench -m "$1" -t "$t" -r 1 -o json "$2" "$3" "$4" "$5" "$6" "$7"; }
+kv() { KVASIR_KERNELS=${KERNELS:-} KVASIR_HOME=$dir/home "$dir/kvasir" bench -m "$1" -t "$t" -r "$each" -o json "$2" "$3" "$4" "$5" "$6" "$7"; }
 for model in $models; do
 	file=$dir/$(echo "$model" | tr : -).gguf
 	[ -e "$file" ] || go run ./bench/mkmodel "$model" "$file"
@@ -40,11 +41,12 @@ for model in $models; do
 			tg*@d*) gen=${test#tg} depth=${gen#*@d} gen=${gen%@*} ;;
 			tg*) gen=${test#tg} ;;
 			esac
-			i=0
+			i=0 each=1 # in one process
+			[ "$depth" = 0 ] || each=$runs i=$((runs - 1)) # what stands before is read once: it takes minutes
 			while [ $i -lt "$runs" ]; do # in turn: what disturbs one disturbs the other
 				kv "$file" -p "$prompt" -n "$gen" -d "$depth" | sed "s|^{|{\"shape\":\"$model\",\"program\":\"kvasir\",|; s|$dir/||"
 				for kvs in f16 ${PEER_KV:-}; do
-					"$dir/llamabench" "$lib" "$file" "$t" "$prompt" "$gen" "$depth" 1 "$kvs" |
+					"$dir/llamabench" "$lib" "$file" "$t" "$prompt" "$gen" "$depth" "$each" "$kvs" |
 						sed "s|^{|{\"shape\":\"$model\",\"program\":\"llama.cpp\",\"test\":\"$test\",|"
 				done
 				i=$((i + 1))

@@ -20,9 +20,16 @@ type line struct {
 	TokS                     float64 `json:"tok_s"`
 	Prompt                   float64 `json:"prompt_tok_s"`
 	Gen                      float64 `json:"gen_tok_s"`
+	Runs                     []float64
 }
 
-func (l line) speed() float64 { return max(l.TokS, l.Prompt, l.Gen) }
+// speeds returns the single runs of the line.
+func (l line) speeds() []float64 {
+	if len(l.Runs) > 0 {
+		return l.Runs
+	}
+	return []float64{max(l.TokS, l.Prompt, l.Gen)}
+}
 
 type key struct {
 	shape, test string
@@ -57,9 +64,9 @@ func run(args []string) error {
 			order, peers[k] = append(order, k), map[string][]float64{}
 		}
 		if l.Program == "kvasir" {
-			ours[k] = append(ours[k], l.speed())
+			ours[k] = append(ours[k], l.speeds()...)
 		} else {
-			peers[k][l.KV] = append(peers[k][l.KV], l.speed())
+			peers[k][l.KV] = append(peers[k][l.KV], l.speeds()...)
 		}
 	}
 	fmt.Println("| model | test | threads | kvasir | llama.cpp | ratio | runs |\n|---|---|---|---|---|---|---|")
