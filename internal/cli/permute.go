@@ -11,7 +11,8 @@ import (
 // The order of flags among themselves, and of arguments, stays. args[0] is the program; commands are those of the app.
 //
 // Which word is the value of a flag is decided as package flag does it: the word behind a flag that takes a value,
-// whatever it looks like. An unknown flag is taken for one without a value; the library then refuses it.
+// whatever it looks like. An unknown flag is taken for one without a value; the library then refuses it. Where the last
+// flag lacks its value the arguments are left out: the library refuses that flag before it would read them.
 func permute(args []string, commands []*cli.Command) []string {
 	if len(args) == 0 {
 		return args
@@ -43,9 +44,14 @@ func permute(args []string, commands []*cli.Command) []string {
 			words = append(words, word)
 		default:
 			flags = append(flags, word)
-			if len(rest) > 0 && wantsValue(word, takesValue) {
-				flags, rest = append(flags, rest[0]), rest[1:]
+			if !wantsValue(word, takesValue) {
+				break
 			}
+			if len(rest) == 0 {
+				// The value is missing: nothing may follow that would be taken for it, so that the library refuses the flag.
+				return append(out, flags...)
+			}
+			flags, rest = append(flags, rest[0]), rest[1:]
 		}
 	}
 	out = append(out, flags...)
