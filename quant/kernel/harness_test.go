@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -31,10 +32,12 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// eachVariant runs f for every variant but the reference.
+// eachVariant runs f for every variant but the reference, or for those that KVASIR_TEST_KERNELS names (separated by
+// commas): where emulation is slow, one processor tests what another has not.
 func eachVariant(t *testing.T, f func(t *testing.T, v *Table)) {
+	only := os.Getenv("KVASIR_TEST_KERNELS")
 	for _, v := range Variants() {
-		if v.Name == "reference" {
+		if v.Name == "reference" || only != "" && !slices.Contains(strings.Split(only, ","), v.Name) {
 			continue
 		}
 		t.Run(v.Name, func(t *testing.T) { f(t, v) })
