@@ -13,7 +13,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 export CGO_ENABLED = 0
 
-.PHONY: help build build-all test test-arm64 fuzz bench check vet-all demo-resume clean
+.PHONY: help build build-all test test-arm64 fuzz bench mca check vet-all demo-resume clean
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -49,6 +49,10 @@ fuzz: ## every fuzz target for FUZZTIME each
 
 bench: build ## speed of this machine on the built-in model
 	./kvasir bench -p 256 -n 64
+
+mca: ## bench/mca.md: what llvm-mca (17 or later) says of the arm64 kernels on a Pi 4 and a Pi 5
+	@mkdir -p dist
+	@bench/mca.sh dist/mca >dist/mca.md && mv dist/mca.md bench/mca.md
 
 check: vet-all ## vet for every target, staticcheck, layering, formatting
 	@test -z "$$(gofmt -l . | grep -v _asm/)" || { gofmt -l .; echo 'not gofmt-ed'; exit 1; }

@@ -49,6 +49,7 @@ var allowed = map[string][]string{
 
 // tools are programs beside the product.
 var tools = map[string][]string{
+	"bench/mca":     {},
 	"bench/mkmodel": {"gguf/synth"},
 	"bench/report":  {},
 }

@@ -72,6 +72,43 @@ func neonMixInt8(slow mixInt8Func) mixInt8Func {
 	}
 }
 
+// dotMixInt8 works on two heads and 16 positions at a time; what remains of both goes to rest.
+func dotMixInt8(rest mixInt8Func) mixInt8Func {
+	return func(acc []int32, w []int16, nq int, v []byte, n, headDim int) {
+		even, whole := nq&^1, n&^15
+		if even <= 0 || whole <= 0 || headDim <= 0 || headDim%16 != 0 {
+			rest(acc, w, nq, v, n, headDim)
+			return
+		}
+		acc, w, v = acc[:nq*headDim], w[:(nq-1)*TileLen+n], v[:n*headDim]
+		for i := 0; i < even; i += 2 {
+			dotMix(&acc[i*headDim], &w[i*TileLen], &v[0], whole, headDim)
+		}
+		if n > whole {
+			rest(acc[:even*headDim], w[whole:], even, v[whole*headDim:], n-whole, headDim)
+		}
+		if nq > even {
+			rest(acc[even*headDim:], w[even*TileLen:], 1, v, n, headDim)
+		}
+	}
+}
+
+// neonScoresF16 widens a key once for up to four heads. A head alone, and rows that are no multiple of 16 values, go to rest.
+func neonScoresF16(rest func(dst, q []float32, nq int, k []byte, n, headDim int)) func(dst, q []float32, nq int, k []byte, n, headDim int) {
+	return func(dst, q []float32, nq int, k []byte, n, headDim int) {
+		i := 0
+		if n > 0 && headDim > 0 && headDim%16 == 0 && nq >= 2 {
+			dst, q, k = dst[:(nq-1)*TileLen+n], q[:nq*headDim], k[:2*n*headDim]
+			for ; nq-i >= 2; i += 4 {
+				neonScoresF16x4(&dst[i*TileLen], &q[i*headDim], min(4, nq-i), &k[0], n, headDim)
+			}
+		}
+		if i < nq {
+			rest(dst[i*TileLen:], q[i*headDim:], nq-i, k, n, headDim)
+		}
+	}
+}
+
 // neonFloatScores is Table.ScoresF16 or ScoresF32: values of size bytes, and the row product tile.
 func neonFloatScores(size int, tile floatRowsFunc) func(dst, q []float32, nq int, k []byte, n, headDim int) {
 	return func(dst, q []float32, nq int, k []byte, n, headDim int) {
@@ -89,9 +126,10 @@ func neonFloatScores(size int, tile floatRowsFunc) func(dst, q []float32, nq int
 	}
 }
 
-// neonMixFloat is Table.MixF16 or MixF32: values of size bytes, up to four heads at a time.
+// neonMixFloat is Table.MixF16 or MixF32: values of size bytes, up to four heads at a time with mix, one with one, which
+// may be nil.
 func neonMixFloat(
-	size int, mix func(acc, p *float32, heads int, v *byte, n, headDim int),
+	size int, mix func(acc, p *float32, heads int, v *byte, n, headDim int), one func(acc, p *float32, v *byte, n, headDim int),
 	slow func(acc, p []float32, nq int, v []byte, n, headDim int),
 ) func(acc, p []float32, nq int, v []byte, n, headDim int) {
 	return func(acc, p []float32, nq int, v []byte, n, headDim int) {
@@ -100,8 +138,12 @@ func neonMixFloat(
 			return
 		}
 		acc, p, v = acc[:nq*headDim], p[:(nq-1)*TileLen+n], v[:n*headDim*size]
-		for i := 0; i < nq; i += 4 {
+		i := 0
+		for ; i < nq && (one == nil || nq-i >= 3); i += 4 {
 			mix(&acc[i*headDim], &p[i*TileLen], min(4, nq-i), &v[0], n, headDim)
+		}
+		for ; i < nq; i++ {
+			one(&acc[i*headDim], &p[i*TileLen], &v[0], n, headDim)
 		}
 	}
 }

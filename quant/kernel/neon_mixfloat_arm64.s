@@ -6,9 +6,8 @@
 // serves 1 to 4 query heads, which share the loads of the values; heads that it does not have repeat the last one, and
 // so write the same values to the same place again. Nothing is read past the rows and weights.
 
-// FHEAD adds weight (at x, float32) times 16 values (V0-V3) to a-d, each product rounded.
-#define FHEAD(x, a, b, c, d, e, f, g, h, t) \
-	LD1RS_P(t, x)    \
+// FHEAD adds weight (t, in every lane) times 16 values (V0-V3) to a-d, each product rounded.
+#define FHEAD(a, b, c, d, e, f, g, h, t) \
 	FMUL_4S(e, 0, t) \
 	FMUL_4S(f, 1, t) \
 	FMUL_4S(g, 2, t) \
@@ -58,17 +57,50 @@ column: \
 	ACC_LOAD(2, 24, 25, 26, 27) \
 	ACC_LOAD(3, 28, 29, 30, 31) \
 row: \
+	LD1RS(12, 20)           \
+	LD1RS(13, 21)           \
+	LD1RS(14, 22)           \
+	LD1RS(15, 23)           \
+	ADD  $4, R20            \
+	ADD  $4, R21            \
+	ADD  $4, R22            \
+	ADD  $4, R23            \
 	VALUES                  \
-	FHEAD(20, 16, 17, 18, 19, 4, 5, 6, 7, 12)   \
-	FHEAD(21, 20, 21, 22, 23, 8, 9, 10, 11, 13) \
-	FHEAD(22, 24, 25, 26, 27, 4, 5, 6, 7, 14)   \
-	FHEAD(23, 28, 29, 30, 31, 8, 9, 10, 11, 15) \
+	FHEAD(16, 17, 18, 19, 4, 5, 6, 7, 12)   \
+	FHEAD(20, 21, 22, 23, 8, 9, 10, 11, 13) \
+	FHEAD(24, 25, 26, 27, 4, 5, 6, 7, 14)   \
+	FHEAD(28, 29, 30, 31, 8, 9, 10, 11, 15) \
 	SUBS $1, R13            \
 	BNE  row                \
 	ACC_STORE(0, 16, 17, 18, 19) \
 	ACC_STORE(1, 20, 21, 22, 23) \
 	ACC_STORE(2, 24, 25, 26, 27) \
 	ACC_STORE(3, 28, 29, 30, 31) \
+	ADD  $(16*size), R10    \
+	SUBS $16, R9            \
+	BNE  column             \
+	RET
+
+// MIXONE is MIXFLOAT for one head.
+#define MIXONE(VALUES, size, column, row) \
+	MOVD acc+0(FP), R0      \
+	MOVD p+8(FP), R4        \
+	MOVD v+16(FP), R10      \
+	MOVD n+24(FP), R12      \
+	MOVD headDim+32(FP), R8 \
+	MOVD R8, R9             \
+column: \
+	MOVD R10, R11           \
+	MOVD R4, R20            \
+	MOVD R12, R13           \
+	ACC_LOAD(0, 16, 17, 18, 19) \
+row: \
+	LD1RS_P(12, 20)         \
+	VALUES                  \
+	FHEAD(16, 17, 18, 19, 4, 5, 6, 7, 12) \
+	SUBS $1, R13            \
+	BNE  row                \
+	ACC_STORE(0, 16, 17, 18, 19) \
 	ADD  $(16*size), R10    \
 	SUBS $16, R9            \
 	BNE  column             \
@@ -86,3 +118,9 @@ TEXT ·neonMixF16(SB), NOSPLIT, $0-48
 // As neonMixF16, v float32.
 TEXT ·neonMixF32(SB), NOSPLIT, $0-48
 	MIXFLOAT(VALUESF32, 4, f32column, f32row)
+
+// func neonMixF16x1(acc, p *float32, v *byte, n, headDim int)
+//
+// neonMixF16 for one head.
+TEXT ·neonMixF16x1(SB), NOSPLIT, $0-40
+	MIXONE(VALUESF16, 2, f16column1, f16row1)

@@ -59,6 +59,12 @@ func neonMixInt8x4(acc *int32, w *int16, heads int, v *byte, n, headDim int)
 func neonMixInt8x1(acc *int32, w *int16, v *byte, n, headDim int)
 
 //go:noescape
+func neonScoresF16x4(dst, q *float32, heads int, k *byte, n, headDim int)
+
+//go:noescape
+func neonMixF16x1(acc, p *float32, v *byte, n, headDim int)
+
+//go:noescape
 func neonMixF16(acc, p *float32, heads int, v *byte, n, headDim int)
 
 //go:noescape

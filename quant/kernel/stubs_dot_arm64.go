@@ -61,3 +61,6 @@ func dotUnpackQ4_1(panel *byte, rows int, w *byte, stride, blocks int)
 
 //go:noescape
 func dotUnpackQ5_1(panel *byte, rows int, w *byte, stride, blocks int)
+
+//go:noescape
+func dotMix(acc *int32, w *int16, v *byte, n, headDim int)

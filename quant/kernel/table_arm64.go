@@ -39,10 +39,10 @@ func neonTable() *Table {
 		t.MatVec[f.typ] = neonFloatMatVec(f.typ, f.tile)
 		t.MatMul[f.typ] = byColumns(f.typ, t.MatVec[f.typ])
 	}
-	t.ScoresF16, t.ScoresF32 = neonFloatScores(2, neonF16Rows), neonFloatScores(4, neonF32Rows)
+	t.ScoresF16, t.ScoresF32 = neonScoresF16(neonFloatScores(2, neonF16Rows)), neonFloatScores(4, neonF32Rows)
 	t.ScoresInt8 = neonScoresInt8(t.ScoresInt8)
 	t.MixInt8 = neonMixInt8(t.MixInt8)
-	t.MixF16, t.MixF32 = neonMixFloat(2, neonMixF16, t.MixF16), neonMixFloat(4, neonMixF32, t.MixF32)
+	t.MixF16, t.MixF32 = neonMixFloat(2, neonMixF16, neonMixF16x1, t.MixF16), neonMixFloat(4, neonMixF32, nil, t.MixF32)
 	t.Quantize32, t.Quantize256 = neonQuantizeAct32, neonQuantizeAct256
 	t.RMSNorm, t.Add, t.Scale = neonRMSNorm, neonAddTo, neonScale
 	t.SwiGLU, t.GeGLU = neonGate(neonSwiGLU, t.SwiGLU), neonGate(neonGeGLU, t.GeGLU)
@@ -68,7 +68,7 @@ func dotTable(neon *Table) *Table {
 		quant.Q5_0: dotUnpackQ5_0, quant.Q5_K: dotUnpackQ5_K, quant.IQ4_NL: dotUnpackIQ4_NL,
 		quant.Q4_1: dotUnpackQ4_1, quant.Q5_1: dotUnpackQ5_1,
 	})...)
-	t.ScoresInt8 = dotScoresInt8(t.ScoresInt8)
+	t.ScoresInt8, t.MixInt8 = dotScoresInt8(t.ScoresInt8), dotMixInt8(t.MixInt8)
 	return &t
 }
 
