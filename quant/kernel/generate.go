@@ -9,5 +9,6 @@ package kernel
 //go:generate go -C _asm run . -part panel16 -out ../panel16_amd64.s -stubs ../panel16_stubs_amd64.go -pkg kernel
 //go:generate go -C _asm run . -part vnni-matmul -out ../vnni_matmul_amd64.s -stubs ../vnni_matmul_stubs_amd64.go -pkg kernel
 //go:generate go -C _asm run . -part vnni-matvec -out ../vnni_matvec_amd64.s -stubs ../vnni_matvec_stubs_amd64.go -pkg kernel
+//go:generate go -C _asm run . -part vnni-lines -out ../vnni_lines_amd64.s -stubs ../vnni_lines_stubs_amd64.go -pkg kernel
 //go:generate go -C _asm run . -part avx512-float -out ../avx512_float_amd64.s -stubs ../avx512_float_stubs_amd64.go -pkg kernel
 //go:generate go -C _asm run . -part vnni-attention -out ../vnni_attention_amd64.s -stubs ../vnni_attention_stubs_amd64.go -pkg kernel

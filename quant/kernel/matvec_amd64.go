@@ -24,22 +24,14 @@ func (f *eightRows) matVec(t quant.Type) MatVecFunc {
 			return
 		}
 		w = w[:len(dst)*rowBytes]
-		if len(next) == 0 {
-			next = w
-		}
 		if len(dst) < 8 {
 			for r := range dst {
-				f.mul(&dst[r], &w[r*rowBytes], 0, x, col, &next[0], 1)
+				f.mul(&dst[r], &w[r*rowBytes], 0, x, col, &w[0], 1)
 			}
 			return
 		}
 		for r := 0; r < len(dst); r += 8 {
-			ahead := &w[0] // nothing left to fetch
-			if at := r*rowBytes + max(8*rowBytes, aheadBytes); at+8*rowBytes <= len(w) {
-				ahead = &w[at]
-			} else if at -= len(w); at >= 0 && at+8*rowBytes <= len(next) {
-				ahead = &next[at]
-			}
+			ahead := aheadOf(w, next, r*rowBytes, 8*rowBytes)
 			r := min(r, len(dst)-8)
 			f.mul(&dst[r], &w[r*rowBytes], rowBytes, x, col, ahead, 8)
 		}

@@ -14,6 +14,8 @@ func vnniTable() *Table {
 			t.MatVec[typ] = rows.matVec(quant.Type(typ))
 		}
 	}
+	t.MatVec[quant.Q4_0] = matVecLinesQ4_0(t.MatVec[quant.Q4_0])
+	t.MatVec[quant.Q4_K] = matVecLinesQ4_K(t.MatVec[quant.Q4_K])
 	for typ := range vnniPanels {
 		if p := &vnniPanels[typ]; p.unpack != nil {
 			small := avx2Panels[typ].matMul(quant.Type(typ), 8, columnByColumn(t.MatVec[typ]))

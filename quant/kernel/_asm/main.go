@@ -17,6 +17,7 @@ var parts = map[string]func(){
 	"avx2-matvec":    func() { matVec("avx2MatVec", false) },
 	"vnni-attention": func() { int8Attention("vnni", true) },
 	"vnni-matvec":    func() { matVec("vnniMatVec", true) },
+	"vnni-lines":     vnniLines,
 	"avx2-matmul":    avx2MatMul,
 	"avx2-rows":      avx2Rows,
 	"avx2-float":     avx2Float,

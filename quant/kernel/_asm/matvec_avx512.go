@@ -1,0 +1,359 @@
+package main
+
+import (
+	"encoding/binary"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// The number of blocks of 32 and of 256 in a row that the products of 16 rows have room for on the stack.
+const (
+	maxLineBlocks32  = 128
+	maxLineBlocks256 = 32
+)
+
+// vnniLines writes the products of rows that are read in the order of memory: the lanes of a vector are neighbouring
+// blocks of one row and not, as in matVec, the same block of eight rows. Memory delivers one stream faster than eight.
+func vnniLines() {
+	lineQ4_0()
+	lineQ4_K()
+}
+
+// words32 is a pattern of 32 words: read-only memory.
+func words32(f func(i int) int) Mem {
+	b := make([]byte, 64)
+	for i := range 32 {
+		binary.LittleEndian.PutUint16(b[2*i:], uint16(f(i)))
+	}
+	return stored(b)
+}
+
+// dwords16 is a pattern of 16 dwords.
+func dwords16(f func(i int) int) Mem {
+	return words32(func(i int) int { return f(i/2) >> (i % 2 * 16) })
+}
+
+// fold512 is fold for vectors of full width.
+func fold512(lo, hi func(ops ...Op), a, b VecVirtual) VecVirtual {
+	t, u := ZMM(), ZMM()
+	lo(b, a, t)
+	hi(b, a, u)
+	VPADDD(u, t, t)
+	return t
+}
+
+// lineQ4_0 takes 16 blocks in a step: 288 bytes that five registers hold. Rows may end within a step, since blocks of
+// the next row follow; the activations are laid out so that a step reads on from the end to the beginning.
+func lineQ4_0() {
+	lineFunction("vnniLinesQ4_0", "func(dst *float32, w *byte, first *int8, last *int8, d *float32, s *int32, nBlocks int, ahead *byte)",
+		"vnniLinesQ4_0 sets dst[:16] to the products of 16 neighbouring rows of nBlocks blocks, 16 <= nBlocks <= 128, with a",
+		"column, and prefetches as many bytes at ahead. first and last are the first and the last 16 codes of each block, behind the",
+		"last block again those of the first 16, likewise d and s.")
+	const blockBytes, lanes = 18, 16
+	p := AllocLocal(lanes * maxLineBlocks32 * 4)
+	w, n, ahead := Load(Param("w"), GP64()), Load(Param("nBlocks"), GP64()), Load(Param("ahead"), GP64())
+	first, last := Load(Param("first"), GP64()), Load(Param("last"), GP64())
+	d, s := Load(Param("d"), GP64()), Load(Param("s"), GP64())
+	at, rowEnd, wrapped, left, out := GP64(), GP64(), GP64(), GP64(), GP64()
+	XORQ(at, at) // 4 * block of the row
+	MOVQ(n, rowEnd)
+	SHLQ(U8(2), rowEnd)
+	MOVQ(n, left) // 16 rows of n blocks are n steps of 16
+	LEAQ(p, out)
+
+	// starts are the bytes at which the registers begin; register r has words [starts[r]/2, starts[r]/2+32).
+	starts := []int{0, 64, 128, 192, 224}
+	mask := loadZMM(dwords16(func(int) int { return 0x0f0f0f0f }))
+	var codes, scales []VecVirtual
+	for g := range 4 { // the 16 bytes of nibbles of blocks 4g..4g+3
+		lo, hi := starts[g]/2, starts[g+1]/2
+		codes = append(codes, loadZMM(words32(func(i int) int {
+			word := (4*g+i/8)*9 + 1 + i%8
+			if word < lo+32 {
+				return word - lo
+			}
+			return 32 + word - hi
+		})))
+	}
+	for r := 1; r < len(starts); r++ { // the scales that register r adds to those before
+		scales = append(scales, loadZMM(words32(func(i int) int {
+			word := i % 16 * 9
+			before := starts[r-1]/2 + 32
+			switch {
+			case r == 1 && word < 32:
+				return word
+			case word < before:
+				return i % 16
+			case word < starts[r]/2+32:
+				return 32 + word - starts[r]/2
+			}
+			return 0
+		})))
+	}
+	order := loadZMM(dwords16(func(i int) int { return i%4*4 + i/4 }))
+
+	Label("step")
+	for off := 0; off < lanes*blockBytes; off += 64 {
+		PREFETCHT1(Mem{Base: ahead, Disp: off})
+	}
+	z := make([]VecVirtual, len(starts))
+	for r, start := range starts {
+		z[r] = loadZMM(Mem{Base: w, Disp: start})
+	}
+	scale := copyOf(z[0])
+	for r, pattern := range scales {
+		VPERMT2W(z[r+1], pattern, scale)
+	}
+	sums := make([]VecVirtual, 4)
+	for g := range sums {
+		lo, hi, sum := copyOf(z[g]), ZMM(), ZMM()
+		VPERMT2W(z[g+1], codes[g], lo)
+		VPSRLW(U8(4), lo, hi)
+		VPANDD(mask, lo, lo)
+		VPANDD(mask, hi, hi)
+		VPXORD(sum, sum, sum)
+		VPDPBUSD(Mem{Base: first, Index: at, Scale: 4, Disp: 64 * g}, lo, sum)
+		VPDPBUSD(Mem{Base: last, Index: at, Scale: 4, Disp: 64 * g}, hi, sum)
+		sums[g] = sum
+	}
+	sum := fold512(VPUNPCKLQDQ, VPUNPCKHQDQ, fold512(VPUNPCKLDQ, VPUNPCKHDQ, sums[0], sums[1]), fold512(VPUNPCKLDQ, VPUNPCKHDQ, sums[2], sums[3]))
+	VPERMD(sum, order, sum)
+	offset := ZMM()
+	VPSLLD(U8(3), Mem{Base: s, Index: at, Scale: 1}, offset)
+	VPSUBD(offset, sum, sum)
+	VCVTDQ2PS(sum, sum)
+	VCVTPH2PS(scale.AsY(), scale)
+	VMULPS(Mem{Base: d, Index: at, Scale: 1}, scale, scale)
+	VMULPS(scale, sum, sum)
+	VMOVUPS(sum, Mem{Base: out})
+	ADDQ(I32(lanes*blockBytes), w)
+	ADDQ(I32(lanes*blockBytes), ahead)
+	ADDQ(U8(64), out)
+	ADDQ(U8(64), at)
+	MOVQ(at, wrapped)
+	SUBQ(rowEnd, wrapped)
+	CMOVQGE(wrapped, at)
+	DECQ(left)
+	JNZ(LabelRef("step"))
+
+	LEAQ(p, out)
+	sumRows(rowEnd, n, out)
+}
+
+// lineFunction is function for one with a large frame, for which the stack may have to grow.
+func lineFunction(name, signature string, doc ...string) {
+	function(name, signature, doc...)
+	Attributes(0)
+}
+
+// sumRows adds up 16 rows of n products that lie rowBytes apart, the products of all arrays in turn, stores the sums and
+// returns: each row in order, as the lane of a vector. What lies behind the last row is read and not used.
+func sumRows(rowBytes, n Register, arrays ...Register) {
+	var rows [][2]rows8
+	for _, p := range arrays {
+		low := newRows8(p, rowBytes)
+		high := sharing(8, low, GP64())
+		LEAQ(Mem{Base: p, Index: rowBytes, Scale: 8}, high.base)
+		LEAQ(Mem{Base: high.base, Index: rowBytes, Scale: 4}, high.base4)
+		rows = append(rows, [2]rows8{low, high})
+	}
+	low := loadZMM(dwords16(func(i int) int { return []int{0, 16, 8, 24}[i/4] + i%4 }))
+	top := loadZMM(dwords16(func(i int) int { return []int{4, 20, 12, 28}[i/4] + i%4 }))
+	acc := zeroZMM()
+
+	Label("eight")
+	var columns [][8]VecVirtual
+	for _, r := range rows {
+		columns = append(columns, transposed(r))
+	}
+	for c := range 8 {
+		pattern := low
+		if c >= 4 {
+			pattern = top
+		}
+		for _, b := range columns {
+			column := copyOf(b[c%4])
+			VPERMT2PS(b[4+c%4], pattern, column)
+			VADDPS(column, acc, acc)
+		}
+		DECQ(n)
+		if c < 7 {
+			JZ(LabelRef("store"))
+		}
+	}
+	JZ(LabelRef("store"))
+	for _, r := range rows {
+		advance(r[0], 32)
+		advance(r[1], 32)
+	}
+	JMP(LabelRef("eight"))
+
+	Label("store")
+	VMOVUPS(acc, Mem{Base: Load(Param("dst"), GP64())})
+	end()
+}
+
+// transposed loads eight values of 16 rows: b[c] and b[4+c] have value c of rows 0-3 and 4-7 in the first quarter of a
+// vector, value 4+c in the second one, and the same of rows 8-15 in the other half.
+func transposed(rows [2]rows8) (b [8]VecVirtual) {
+	var r, a [8]VecVirtual
+	for j := range r {
+		r[j] = ZMM()
+		VBROADCASTF64X4(rows[0].at(j, 0), r[j])
+		VINSERTF64X4(U8(1), rows[1].at(j, 0), r[j], r[j])
+	}
+	for j := 0; j < 8; j += 2 { // dwords of two rows
+		a[j], a[j+1] = ZMM(), ZMM()
+		VUNPCKLPS(r[j+1], r[j], a[j])
+		VUNPCKHPS(r[j+1], r[j], a[j+1])
+	}
+	for j := range b { // and of four
+		h, c := j/4, j%4
+		x, y := a[4*h+c/2], a[4*h+c/2+2]
+		b[j] = ZMM()
+		if c%2 == 0 {
+			VUNPCKLPD(y, x, b[j])
+		} else {
+			VUNPCKHPD(y, x, b[j])
+		}
+	}
+	return b
+}
+
+// lineQ4_K takes eight blocks in a step. The activations of groups 0 and 2, 1 and 3 and so on are neighbours, as their
+// nibbles are.
+func lineQ4_K() {
+	lineFunction("vnniLinesQ4_K", "func(dst *float32, w *byte, q *int8, d *float32, s *int16, nBlocks int, ahead *byte)",
+		"vnniLinesQ4_K sets dst[:16] to the products of 16 neighbouring rows of nBlocks blocks, 8 <= nBlocks <= 32, with a column, and",
+		"prefetches as many bytes at ahead. q has the codes of each block in the order of groups 0 2 1 3 4 6 5 7, s the eight sums of its",
+		"groups; behind the last block all have again those of the first eight.")
+	const blockBytes, lanes = 144, 8
+	p, m := AllocLocal(16*maxLineBlocks256*4), AllocLocal(16*maxLineBlocks256*4)
+	w, n, ahead := Load(Param("w"), GP64()), Load(Param("nBlocks"), GP64()), Load(Param("ahead"), GP64())
+	q, d, s := Load(Param("q"), GP64()), Load(Param("d"), GP64()), Load(Param("s"), GP64())
+	at, rowEnd, wrapped, left, out, x := GP64(), GP64(), GP64(), GP64(), GP64(), GP64()
+	XORQ(at, at) // 4 * block of the row
+	MOVQ(n, rowEnd)
+	SHLQ(U8(2), rowEnd)
+	LEAQ(Mem{Base: n, Index: n, Scale: 1}, left) // 16 rows of n blocks are 2n steps of 8
+	XORQ(out, out)
+
+	nibbles := loadZMM(dwords16(func(int) int { return 0x0f0f0f0f }))
+	byDword := func(a, b, c, d int) VecVirtual {
+		return loadZMM(dwords16(func(i int) int { return []int{a, b, c, d}[i%4] }))
+	}
+	// Scales and minima 0-3 are six bits of the dwords behind D and DMin; the others have four bits in the dword behind
+	// those, and two from the top of the first.
+	firstShift, firstMask := byDword(0, 2, 0, 2), byDword(0x3f3f3f3f, 0x30303030, 0x3f3f3f3f, 0x30303030)
+	restShift, restMask := byDword(0, 0, 0, 4), byDword(0, 0x0f0f0f0f, 0, 0x0f0f0f0f)
+	byteWords := func(f func(i int) int) VecVirtual { // byte f(i) as word i
+		return loadZMM(words32(func(i int) int { return 0x8000 | f(i) }))
+	}
+	minimum := byteWords(func(i int) int { return 8 + i%8 })
+	var scale [4]VecVirtual
+	for v := range scale {
+		scale[v] = byteWords(func(i int) int { return v/2*4 + v%2 + i/16*2 })
+	}
+
+	Label("step")
+	for off := 0; off < lanes*blockBytes; off += 64 {
+		PREFETCHT1(Mem{Base: ahead, Disp: off})
+	}
+	MOVQ(at, x)
+	SHLQ(U8(6), x)
+	ADDQ(q, x)
+	var head, coded, minima, quarters [2]VecVirtual
+	for h := range head { // the first 16 bytes of four blocks
+		head[h], coded[h], minima[h] = ZMM(), ZMM(), ZMM()
+		VBROADCASTI32X4(Mem{Base: w, Disp: 4 * h * blockBytes}, head[h])
+		for j := 1; j < 4; j++ {
+			VINSERTI32X4(U8(j), Mem{Base: w, Disp: (4*h + j) * blockBytes}, head[h], head[h])
+		}
+		rest := ZMM()
+		VPSHUFD(U8(0b10_10_01_01), head[h], coded[h])
+		VPSRLVD(firstShift, coded[h], coded[h])
+		VPANDD(firstMask, coded[h], coded[h])
+		VPSHUFD(U8(0b11_11_11_11), head[h], rest)
+		VPSRLVD(restShift, rest, rest)
+		VPANDD(restMask, rest, rest)
+		VPORD(rest, coded[h], coded[h])
+		VPSHUFB(minimum, coded[h], minima[h])
+		VPMADDWD(Mem{Base: s, Index: at, Scale: 4, Disp: 64 * h}, minima[h], minima[h])
+	}
+	for h := range quarters {
+		var sums [4]VecVirtual
+		for j := range sums {
+			block := 4*h + j
+			scales := ZMM()
+			VSHUFI32X4(U8(0x55*j), coded[h], coded[h], scales)
+			var sum VecVirtual
+			for half := range 2 {
+				lo, hi := loadZMM(Mem{Base: w, Disp: block*blockBytes + 16 + 64*half}), ZMM()
+				VPSRLW(U8(4), lo, hi)
+				VPANDD(nibbles, lo, lo)
+				VPANDD(nibbles, hi, hi)
+				for i, codes := range []VecVirtual{lo, hi} {
+					v, words := 2*half+i, ZMM()
+					VPSHUFB(scale[v], scales, words)
+					VPMADDUBSW(Mem{Base: x, Disp: 256*block + 64*v}, codes, codes)
+					if sum == nil {
+						VPMADDWD(words, codes, codes)
+						sum = codes
+					} else {
+						VPDPWSSD(words, codes, sum)
+					}
+				}
+			}
+			sums[j] = sum
+		}
+		quarters[h] = fold512(VPUNPCKLQDQ, VPUNPCKHQDQ, fold512(VPUNPCKLDQ, VPUNPCKHDQ, sums[0], sums[1]), fold512(VPUNPCKLDQ, VPUNPCKHDQ, sums[2], sums[3]))
+	}
+	// The four quarters of a vector are added, so that lane j is block j.
+	halves, sum, t := ZMM(), ZMM(), ZMM()
+	VSHUFI32X4(U8(0x44), quarters[1], quarters[0], halves)
+	VSHUFI32X4(U8(0xee), quarters[1], quarters[0], t)
+	VPADDD(t, halves, halves)
+	VSHUFI32X4(U8(0x88), halves, halves, sum)
+	VSHUFI32X4(U8(0xdd), halves, halves, t)
+	VPADDD(t, sum, sum)
+	// Dwords 0 and 1 of quarter j become the minima of blocks j and 4+j.
+	mins := fold512(VPUNPCKLDQ, VPUNPCKHDQ, minima[0], minima[1])
+	VPSHUFD(U8(0b01_00_11_10), mins, t)
+	VPADDD(t, mins, mins)
+	VPERMD(mins, loadZMM(dwords16(func(i int) int { return i%4*4 + i/4%2 })), mins)
+	// D and DMin of block j are the first dword of quarter j.
+	scales, dMin := copyOf(head[0]), ZMM()
+	VPERMT2D(head[1], loadZMM(dwords16(func(i int) int { return i % 8 * 4 })), scales)
+	VPSRLD(U8(16), scales, dMin)
+	for _, c := range []struct {
+		half, sum VecVirtual
+		to        Mem
+	}{{scales, sum, p}, {dMin, mins, m}} {
+		VPMOVDW(c.half, c.half.AsY())
+		factor := c.half.AsY()
+		VCVTPH2PS(c.half.AsX(), factor)
+		if c.half == dMin {
+			VPXORD(dwordConst(1<<31), factor, factor)
+		}
+		VMULPS(Mem{Base: d, Index: at, Scale: 1}, factor, factor)
+		VCVTDQ2PS(c.sum.AsY(), c.sum.AsY())
+		VMULPS(factor, c.sum.AsY(), c.sum.AsY())
+		VMOVUPS(c.sum.AsY(), c.to.Idx(out, 1))
+	}
+	ADDQ(I32(lanes*blockBytes), w)
+	ADDQ(I32(lanes*blockBytes), ahead)
+	ADDQ(U8(32), out)
+	ADDQ(U8(32), at)
+	MOVQ(at, wrapped)
+	SUBQ(rowEnd, wrapped)
+	CMOVQGE(wrapped, at)
+	DECQ(left)
+	JNZ(LabelRef("step"))
+
+	pBase, mBase := GP64(), GP64()
+	LEAQ(p, pBase)
+	LEAQ(m, mBase)
+	sumRows(rowEnd, n, pBase, mBase)
+}
