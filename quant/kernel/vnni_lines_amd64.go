@@ -37,14 +37,13 @@ func matVecLinesQ4_0(other MatVecFunc) MatVecFunc {
 
 // matVecLinesQ4_K is matVecLinesQ4_0 for Q4_K.
 func matVecLinesQ4_K(other MatVecFunc) MatVecFunc {
-	geo := quant.Q4_K.Geometry()
 	return func(dst []float32, w []byte, x *Acts, col int, next []byte) {
-		nBlocks := x.K / geo.BlockSize
+		nBlocks := x.K / 256
 		if nBlocks < lineBlocks256 || nBlocks > maxLineBlocks256 || len(dst) < lineRows {
 			other(dst, w, x, col, next)
 			return
 		}
-		rowBytes := nBlocks * geo.BlockBytes
+		rowBytes := nBlocks * quant.Q4_K.Geometry().BlockBytes
 		w = w[:len(dst)*rowBytes]
 		var c lineColumn256
 		c.set(x, col)
@@ -92,7 +91,7 @@ func (c *lineColumn32) set(x *Acts, col int) {
 }
 
 // lineColumn256 is a column in the Partner256 form for the kernels of lines: in every block groups of 32 codes in the
-// order 0 2 1 3 4 6 5 7, as the nibbles of 64 neighbouring bytes are, and their sums in order.
+// order 0 2 1 3 4 6 5 7, as the nibbles of 64 neighbouring bytes are, and one sum for each group, in their own order.
 type lineColumn256 struct {
 	q [(maxLineBlocks256 + lineBlocks256) * 256]int8
 	d [maxLineBlocks256 + lineBlocks256]float32

@@ -587,8 +587,8 @@ step:
 	VPUNPCKLDQ      Z15, Z12, Z11
 	VPUNPCKHDQ      Z15, Z12, Z12
 	VPADDD          Z12, Z11, Z11
-	VPSHUFD         $0x4e, Z11, Z16
-	VPADDD          Z16, Z11, Z11
+	VPSHUFD         $0x4e, Z11, Z12
+	VPADDD          Z12, Z11, Z11
 	VMOVDQU32       const21<>+0(SB), Z12
 	VPERMD          Z11, Z12, Z11
 	VMOVDQA64       Z10, Z10

@@ -44,6 +44,23 @@ func fold512(lo, hi func(ops ...Op), a, b VecVirtual) VecVirtual {
 	return t
 }
 
+// fold4 adds up the dwords in each quarter of four vectors: dword j of a quarter is the sum of vector j's.
+func fold4(v [4]VecVirtual) VecVirtual {
+	return fold512(VPUNPCKLQDQ, VPUNPCKHQDQ, fold512(VPUNPCKLDQ, VPUNPCKHDQ, v[0], v[1]), fold512(VPUNPCKLDQ, VPUNPCKHDQ, v[2], v[3]))
+}
+
+// sumQuarters adds up the quarters of each of two vectors: lanes 0-3 are the sums of the first, 4-7 those of the other.
+func sumQuarters(v [2]VecVirtual) VecVirtual {
+	halves, sum, t := ZMM(), ZMM(), ZMM()
+	VSHUFI32X4(U8(0x44), v[1], v[0], halves)
+	VSHUFI32X4(U8(0xee), v[1], v[0], t)
+	VPADDD(t, halves, halves)
+	VSHUFI32X4(U8(0x88), halves, halves, sum)
+	VSHUFI32X4(U8(0xdd), halves, halves, t)
+	VPADDD(t, sum, sum)
+	return sum
+}
+
 // lineQ4_0 takes 16 blocks in a step: 288 bytes that five registers hold. Rows may end within a step, since blocks of
 // the next row follow; the activations are laid out so that a step reads on from the end to the beginning.
 func lineQ4_0() {
@@ -106,7 +123,7 @@ func lineQ4_0() {
 	for r, pattern := range scales {
 		VPERMT2W(z[r+1], pattern, scale)
 	}
-	sums := make([]VecVirtual, 4)
+	var sums [4]VecVirtual
 	for g := range sums {
 		lo, hi, sum := copyOf(z[g]), ZMM(), ZMM()
 		VPERMT2W(z[g+1], codes[g], lo)
@@ -118,7 +135,7 @@ func lineQ4_0() {
 		VPDPBUSD(Mem{Base: last, Index: at, Scale: 4, Disp: 64 * g}, hi, sum)
 		sums[g] = sum
 	}
-	sum := fold512(VPUNPCKLQDQ, VPUNPCKHQDQ, fold512(VPUNPCKLDQ, VPUNPCKHDQ, sums[0], sums[1]), fold512(VPUNPCKLDQ, VPUNPCKHDQ, sums[2], sums[3]))
+	sum := fold4(sums)
 	VPERMD(sum, order, sum)
 	offset := ZMM()
 	VPSLLD(U8(3), Mem{Base: s, Index: at, Scale: 1}, offset)
@@ -308,18 +325,11 @@ func lineQ4_K() {
 			}
 			sums[j] = sum
 		}
-		quarters[h] = fold512(VPUNPCKLQDQ, VPUNPCKHQDQ, fold512(VPUNPCKLDQ, VPUNPCKHDQ, sums[0], sums[1]), fold512(VPUNPCKLDQ, VPUNPCKHDQ, sums[2], sums[3]))
+		quarters[h] = fold4(sums)
 	}
-	// The four quarters of a vector are added, so that lane j is block j.
-	halves, sum, t := ZMM(), ZMM(), ZMM()
-	VSHUFI32X4(U8(0x44), quarters[1], quarters[0], halves)
-	VSHUFI32X4(U8(0xee), quarters[1], quarters[0], t)
-	VPADDD(t, halves, halves)
-	VSHUFI32X4(U8(0x88), halves, halves, sum)
-	VSHUFI32X4(U8(0xdd), halves, halves, t)
-	VPADDD(t, sum, sum)
+	sum := sumQuarters(quarters)
 	// Dwords 0 and 1 of quarter j become the minima of blocks j and 4+j.
-	mins := fold512(VPUNPCKLDQ, VPUNPCKHDQ, minima[0], minima[1])
+	mins, t := fold512(VPUNPCKLDQ, VPUNPCKHDQ, minima[0], minima[1]), ZMM()
 	VPSHUFD(U8(0b01_00_11_10), mins, t)
 	VPADDD(t, mins, mins)
 	VPERMD(mins, loadZMM(dwords16(func(i int) int { return i%4*4 + i/4%2 })), mins)
