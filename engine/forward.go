@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"sync/atomic"
 
 	"kvasir/engine/arch"
 	"kvasir/engine/ops"
@@ -39,7 +40,8 @@ type pass struct {
 	partial                            ops.Partial
 	tile0, nTiles                      int
 	jobs                               []job
-	then                               *arch.Matrix // whose product follows: its weights may be asked for ahead
+	taken                              [maxJobs]atomic.Int32 // per job, parts of the shared rows that workers have taken
+	then                               *arch.Matrix          // whose product follows: its weights may be asked for ahead
 
 	// The phases as values, made once.
 	embedFn, normFn, productFn, headsFn, unitsFn, tilesFn, mergeFn, gateFn, quantizeFn func(int)
@@ -49,13 +51,6 @@ type pass struct {
 type worker struct {
 	scratch *kernel.Scratch
 	attn    *ops.AttnWork
-}
-
-// job is one weight matrix whose product is due: out is one column of Rows values per token.
-type job struct {
-	w    *arch.Matrix
-	bias []float32
-	out  []float32
 }
 
 // normStep is what happens to a column between two products: x += norm(tmp), then xn = norm(x).
@@ -76,7 +71,7 @@ func newPass(m *Model, seq *kvcache.Sequence, g kvcache.Geometry, batch int) *pa
 	for range m.pool.Workers() {
 		p.work = append(p.work, &worker{scratch: kernel.NewScratch(), attn: ops.NewAttnWork(rows, c.HeadDim)})
 	}
-	p.jobs = make([]job, 0, 4)
+	p.jobs = make([]job, 0, maxJobs)
 	p.embedFn, p.normFn, p.productFn, p.headsFn = p.embed, p.norm, p.product, p.heads
 	p.unitsFn, p.tilesFn, p.mergeFn, p.gateFn, p.quantizeFn = p.units, p.tiles, p.merge, p.gated, p.quantize
 	return p
@@ -124,7 +119,7 @@ func (p *pass) forward(ids []int32, out func(logits []float32) error) error {
 			return err
 		}
 		p.then = &l.O
-		p.jobs = append(p.jobs[:0], job{&l.Q, l.QB, p.q}, job{&l.K, l.KB, p.k}, job{&l.V, l.VB, p.v})
+		p.setJobs(job{&l.Q, l.QB, p.q}, job{&l.K, l.KB, p.k}, job{&l.V, l.VB, p.v})
 		if err := p.run(p.productFn); err != nil {
 			return err
 		}
@@ -142,7 +137,7 @@ func (p *pass) forward(ids []int32, out func(logits []float32) error) error {
 			return err
 		}
 		p.then = &l.Gate
-		p.jobs = append(p.jobs[:0], job{&l.O, l.OB, p.tmp})
+		p.setJobs(job{&l.O, l.OB, p.tmp})
 		if err := p.run(p.productFn); err != nil {
 			return err
 		}
@@ -152,7 +147,7 @@ func (p *pass) forward(ids []int32, out func(logits []float32) error) error {
 			return err
 		}
 		p.then = &l.Down
-		p.jobs = append(p.jobs[:0], job{&l.Gate, l.GateB, p.gate}, job{&l.Up, l.UpB, p.up})
+		p.setJobs(job{&l.Gate, l.GateB, p.gate}, job{&l.Up, l.UpB, p.up})
 		if err := p.run(p.gateFn); err != nil {
 			return err
 		}
@@ -164,7 +159,7 @@ func (p *pass) forward(ids []int32, out func(logits []float32) error) error {
 		if i+1 < len(m.Weights.Layers) {
 			p.then = &m.Weights.Layers[i+1].Q
 		}
-		p.jobs = append(p.jobs[:0], job{&l.Down, l.DownB, p.tmp})
+		p.setJobs(job{&l.Down, l.DownB, p.tmp})
 		if err := p.run(p.productFn); err != nil {
 			return err
 		}
@@ -197,7 +192,7 @@ func (p *pass) head(col int) error {
 	p.input(p.xn[col*c.NEmbd:], c.NEmbd, p.m.Weights.Output.Type)
 	p.quantize(0)
 	p.then = &p.m.Weights.Layers[0].Q
-	p.jobs = append(p.jobs[:0], job{&p.m.Weights.Output, p.m.Weights.OutputBias, p.logits})
+	p.setJobs(job{&p.m.Weights.Output, p.m.Weights.OutputBias, p.logits})
 	if err := p.run(p.productFn); err != nil {
 		return err
 	}
@@ -270,75 +265,6 @@ func (p *pass) norm(w int) {
 func (p *pass) quantize(w int) {
 	lo, hi := p.share(w)
 	p.in.Quantize(p.m.table, lo, hi)
-}
-
-// rowUnit is the number of rows at whose multiples matrices are cut for the workers: whole tiles of every kernel.
-const rowUnit = 32
-
-// callBytes bounds the weights of one kernel call, since assembly cannot be preempted.
-const callBytes = 512 << 10
-
-// rowShare returns worker w's rows of a matrix.
-func (p *pass) rowShare(m *arch.Matrix, w int) (lo, hi int) {
-	return par.Split(m.Rows, rowUnit, w, len(p.work))
-}
-
-// weightShare returns the weights of worker w's rows.
-func (p *pass) weightShare(m *arch.Matrix, w int) []byte {
-	lo, hi := p.rowShare(m, w)
-	return m.Data[lo*m.RowBytes : hi*m.RowBytes]
-}
-
-// rows computes rows [lo, hi) of a job for all columns; next is what the worker will read afterwards.
-func (p *pass) rows(j *job, lo, hi int, s *kernel.Scratch, next []byte) {
-	if lo == hi {
-		return
-	}
-	t, w := p.m.table, j.w
-	if p.n == 1 {
-		step := max(rowUnit, callBytes/w.RowBytes/rowUnit*rowUnit)
-		for r := lo; r < hi; r += step {
-			end, behind := min(r+step, hi), next
-			if end < hi {
-				behind = w.Data[end*w.RowBytes : hi*w.RowBytes]
-			}
-			t.MatVec[w.Type](j.out[r:end], w.Data[r*w.RowBytes:end*w.RowBytes], &p.in, 0, behind)
-		}
-	} else {
-		t.MatMul[w.Type](j.out[lo:], w.Rows, w.Data[lo*w.RowBytes:hi*w.RowBytes], hi-lo, &p.in, 0, p.n, s)
-	}
-	if j.bias != nil {
-		for col := range p.n {
-			t.Add(j.out[col*w.Rows+lo:col*w.Rows+hi], j.bias[lo:hi])
-		}
-	}
-}
-
-// product computes worker w's rows of every job.
-func (p *pass) product(w int) {
-	for i := range p.jobs {
-		j, then := &p.jobs[i], p.then
-		if i+1 < len(p.jobs) {
-			then = p.jobs[i+1].w
-		}
-		lo, hi := p.rowShare(j.w, w)
-		p.rows(j, lo, hi, p.work[w].scratch, p.weightShare(then, w))
-	}
-}
-
-// gated computes the gate and up products and their activation: the rows of a worker need no barrier in between.
-func (p *pass) gated(w int) {
-	t, c := p.m.table, p.m.Config
-	p.product(w)
-	lo, hi := par.Split(c.FFNDim, rowUnit, w, len(p.work))
-	act := t.SwiGLU
-	if c.Act == arch.GeGLU {
-		act = t.GeGLU
-	}
-	for col := range p.n {
-		g := p.gate[col*c.FFNDim+lo : col*c.FFNDim+hi]
-		act(g, g, p.up[col*c.FFNDim+lo:col*c.FFNDim+hi])
-	}
 }
 
 // heads finishes the query, key and value heads of every column: norms, rotary embedding, and the encoding of K and V
