@@ -13,6 +13,7 @@ import (
 
 	"kvasir/engine"
 	"kvasir/kvcache"
+	"kvasir/platform/cpu"
 	"kvasir/quant"
 )
 
@@ -21,7 +22,9 @@ func (a *app) benchCommand() *cli.Command {
 		Name: "bench", Usage: "measure how many tokens per second a model reads and writes here",
 		UsageText: "kvasir bench [-m MODEL] [-t N] [-p 512] [-n 128] [-d 0] [-r 5] [--kv int8|f16] [-o table|json]",
 		Description: "pp N is a prompt of N tokens read at once, tg N the writing of N tokens one after the other, @d D with D tokens\n" +
-			"before them. Every test is warmed up once and measured -r times; the median counts. -p, -n and -d take lists: -d 0,4096.",
+			"before them. Every test is warmed up once and measured -r times; the median counts. -p, -n and -d take lists: -d 0,4096.\n" +
+			"READ/TOKEN is the bytes of weights and KV cache that a written token reads, GB/S how many that is a second, LIMIT what\n" +
+			"a plain read of the same model by the same threads reaches, measured beside each run, and SHARE the one of the other.",
 		Flags: append(modelFlags(),
 			&cli.IntSliceFlag{Name: "n-prompt", Aliases: []string{"p"}, Value: cli.NewIntSlice(512), Usage: "read prompts of `N` tokens; 0: none"},
 			&cli.IntSliceFlag{Name: "n-gen", Aliases: []string{"n"}, Value: cli.NewIntSlice(128), Usage: "write `N` tokens; 0: none"},
@@ -66,9 +69,13 @@ type benchResult struct {
 	KV      string    `json:"kv"`
 	Kernels string    `json:"kernels"`
 	Model   string    `json:"model"`
-	// Of tests that write: bytes of weights and of K and V rows read per token on average, and how many that is a second.
+	// Of tests that write: bytes of weights and of K and V rows read per token on average, how many that is a second, how
+	// many a plain read of the model by the same workers reaches (the median of one beside each run), and the share of it.
 	TokenBytes int64   `json:"bytes_per_token,omitempty"`
 	GBs        float64 `json:"gb_s,omitempty"`
+	LimitGBs   float64 `json:"read_limit_gb_s,omitempty"`
+	Share      float64 `json:"read_share,omitempty"`
+	FromCache  bool    `json:"read_from_cache,omitempty"` // the model fits into the processor's last cache: no rate of memory
 }
 
 func (a *app) bench(c *cli.Context) (err error) {
@@ -125,7 +132,10 @@ func (a *app) bench(c *cli.Context) (err error) {
 	t := newTable(a.out)
 	if !asJSON {
 		fmt.Fprintf(a.out, "%.256q, %d threads, %s kernels, %s KV cache\n", name, m.Threads(), m.Kernels(), kv)
-		t.row("TEST", "TOKENS/S", "SLOWEST", "FASTEST", "READ/TOKEN", "GB/S")
+		if inCache(m) {
+			fmt.Fprintln(a.out, "the model fits into the processor's last cache: what is read does not come from memory")
+		}
+		t.row("TEST", "TOKENS/S", "SLOWEST", "FASTEST", "READ/TOKEN", "GB/S", "LIMIT", "SHARE")
 	}
 	for _, test := range tests {
 		r, err := a.measure(ctx, m, kv, batch, runs, test)
@@ -148,10 +158,13 @@ func (a *app) bench(c *cli.Context) (err error) {
 func (r *benchResult) cells() []any {
 	cells := []any{r.Test, fmt.Sprintf("%.2f", r.TokS), fmt.Sprintf("%.2f", slices.Min(r.Runs)), fmt.Sprintf("%.2f", slices.Max(r.Runs))}
 	if r.TokenBytes == 0 {
-		return append(cells, "-", "-")
+		return append(cells, "-", "-", "-", "-")
 	}
-	return append(cells, bytesText(r.TokenBytes), fmt.Sprintf("%.1f", r.GBs))
+	return append(cells, bytesText(r.TokenBytes), fmt.Sprintf("%.1f", r.GBs), fmt.Sprintf("%.1f", r.LimitGBs), fmt.Sprintf("%.0f %%", 100*r.Share))
 }
+
+// inCache reports whether the processor can hold the model in a cache, as far as the system says.
+func inCache(m *engine.Model) bool { return m.Size() <= cpu.LastCache() }
 
 // benchTests combines the lists of the flags: every prompt, then every generation, at every depth.
 func benchTests(prompts, gens, depths []int) ([]benchTest, error) {
@@ -205,6 +218,7 @@ func (a *app) measure(ctx context.Context, m *engine.Model, kv quant.KVFormat, b
 		return nil, err
 	}
 	r := &benchResult{Test: test.String(), Threads: m.Threads(), KV: kv.String(), Kernels: m.Kernels()}
+	var limits []float64
 	for i := range runs + 1 {
 		if err := s.Truncate(test.depth); err != nil {
 			return nil, err
@@ -222,6 +236,13 @@ func (a *app) measure(ctx context.Context, m *engine.Model, kv quant.KVFormat, b
 		}
 		if i > 0 { // the first one warmed up
 			r.Runs = append(r.Runs, float64(test.prompt+test.gen)/max(took.Seconds(), 1e-9))
+			if test.gen > 0 {
+				limit, err := m.ReadRate(readTime)
+				if err != nil {
+					return nil, err
+				}
+				limits = append(limits, limit)
+			}
 		}
 		bar.set(int64(i), int64(runs+1))
 	}
@@ -230,9 +251,15 @@ func (a *app) measure(ctx context.Context, m *engine.Model, kv quant.KVFormat, b
 		seen := test.depth + 1 + (test.gen+1)/2 // positions that a token sees, on average
 		r.TokenBytes = m.DecodeBytes() + m.AttentionBytes(kv, seen)
 		r.GBs = float64(r.TokenBytes) * r.TokS / 1e9
+		r.LimitGBs = median(limits) / 1e9
+		r.Share = r.GBs / r.LimitGBs
+		r.FromCache = inCache(m)
 	}
 	return r, nil
 }
+
+// readTime is how long the model is read beside each run: a few passes, of which the fastest counts.
+const readTime = 30 * time.Millisecond
 
 // generate reads the token first, untimed, and then times the writing of n tokens, each the most likely one behind the
 // last.

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"kvasir/platform/cpu"
 )
 
 func TestBenchJSON(t *testing.T) {
@@ -34,6 +36,12 @@ func TestBenchJSON(t *testing.T) {
 		if strings.HasPrefix(b.Test, "tg") != (b.TokenBytes > 0) || math.Abs(b.GBs-float64(b.TokenBytes)*b.TokS/1e9) > 1e-9 {
 			t.Errorf("%s: bytes per token", line)
 		}
+		if strings.HasPrefix(b.Test, "tg") != (b.LimitGBs > 0) || b.LimitGBs > 0 && math.Abs(b.Share-b.GBs/b.LimitGBs) > 1e-9 {
+			t.Errorf("%s: share of the reading limit", line)
+		}
+		if known := cpu.LastCache() > 0; b.FromCache != (known && b.LimitGBs > 0) { // the model has 2 MB
+			t.Errorf("%s: read from the cache", line)
+		}
 		read[b.Test] = b.TokenBytes
 	}
 	// 100 positions more: two layers, K and V, two heads of 64 values and a scale.
@@ -44,7 +52,8 @@ func TestBenchJSON(t *testing.T) {
 
 func TestBenchTable(t *testing.T) {
 	r := kvasir(t, "", "bench", "-p", "0", "-n", "3", "-r", "2", "-t", "2", "--kv", "f16")
-	if r.code != 0 || !strings.HasPrefix(r.out, `"demo", 2 threads, `) || strings.Count(r.out, "\n") != 3 || !strings.Contains(r.out, "\ntg3 ") {
+	if r.code != 0 || !strings.HasPrefix(r.out, `"demo", 2 threads, `) || !strings.Contains(r.out, "\ntg3 ") || !strings.Contains(r.out, " LIMIT ") ||
+		strings.Contains(r.out, "last cache") != (cpu.LastCache() > 0) {
 		t.Errorf("exit code %d, %s\n%s", r.code, r.err, r.out)
 	}
 }
