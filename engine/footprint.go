@@ -35,7 +35,7 @@ func (m *Model) DecodeBytes() int64 {
 	n := int64(w.TokenEmbd.RowBytes) + int64(len(w.Output.Data)) + vectorBytes(w.OutputNorm, w.OutputBias)
 	for i := range w.Layers {
 		l := &w.Layers[i]
-		for _, x := range []*arch.Matrix{&l.Q, &l.K, &l.V, &l.O, &l.Gate, &l.Up, &l.Down} {
+		for _, x := range l.Matrices() {
 			n += int64(len(x.Data))
 		}
 		n += vectorBytes(l.AttnNorm, l.QB, l.KB, l.VB, l.OB, l.QNorm, l.KNorm, l.AttnPostNorm, l.FFNNorm, l.GateB, l.UpB, l.DownB, l.FFNPostNorm)

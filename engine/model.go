@@ -33,6 +33,14 @@ var (
 type Options struct {
 	Threads int    // workers; 0: one per usable fast core
 	Kernels string // name of a kernel variant; "": the best that runs here
+
+	// How Open brings the file into memory: mapped and read when it is used, unless one of these is set.
+	Prefetch bool // read the weights in the background at once, in the order of their use, if memory has room for them
+	Lock     bool // keep the file in physical memory; what the system refuses is told to Warn, and done without
+	NoMap    bool // read the file into memory of this process's own
+
+	Warn     func(error)                   // may be nil
+	Progress func(done, total int64) error // of reading or locking the file; an error ends Open; may be nil
 }
 
 // Model is an opened model: its configuration, its weights in the mapping, and what runs it.
@@ -51,11 +59,12 @@ type Model struct {
 	table *kernel.Table
 	pool  *par.Pool
 	ropes []*ops.Rope
+	ahead *prefetch // nil: none
 }
 
-// Open maps the model file at path. Errors name the file; those of its contents are *gguf.Error inside.
+// Open opens the model file at path. Errors name the file; those of its contents are *gguf.Error inside.
 func Open(path string, opt Options) (*Model, error) {
-	f, err := gguf.Open(path)
+	f, err := gguf.OpenWith(path, gguf.OpenOptions{Read: opt.NoMap, Progress: opt.Progress})
 	if err != nil {
 		return nil, err
 	}
@@ -75,6 +84,7 @@ func newModel(f *gguf.Model, opt Options) (_ *Model, err error) {
 	m := &Model{file: f, table: kernel.Best()}
 	defer func() {
 		if err != nil {
+			m.ahead.end()
 			err = errors.Join(fmt.Errorf("model %q: %w", f.Name, err), f.Close())
 		}
 	}()
@@ -94,6 +104,13 @@ func newModel(f *gguf.Model, opt Options) (_ *Model, err error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	if opt.Lock {
+		if err := m.lock(opt); err != nil {
+			return nil, err
+		}
+	} else if opt.Prefetch && f.Mapped() {
+		m.ahead = m.prefetch()
 	}
 	for i := range m.Config.Ropes {
 		r := &m.Config.Ropes[i]
@@ -150,6 +167,7 @@ func (m *Model) Threads() int { return m.pool.Workers() }
 
 // Close ends the workers and unmaps the file. No Context of the model may be used afterwards.
 func (m *Model) Close() error {
+	m.ahead.end()
 	m.pool.Close()
 	return m.file.Close()
 }

@@ -31,13 +31,13 @@ func (m *Model) Identity() Identity {
 // digestChunk is how much Digest reads between two looks at its context.
 const digestChunk = 1 << 20
 
-// Digest returns the SHA-256 of the file's contents. It reads through the file descriptor, not the mapping, so that it
+// Digest returns the SHA-256 of the file's contents. A mapped file is read through its descriptor, so that it
 // never faults. progress, if not nil, is called after every mebibyte. A cancelled context ends it with the context's
 // error; a file that has become shorter is ErrTruncated.
 func (m *Model) Digest(ctx context.Context, progress func(done, total int64)) ([sha256.Size]byte, error) {
 	var sum [sha256.Size]byte
 	var r io.Reader
-	if m.file != nil {
+	if m.mapped != nil {
 		r = io.NewSectionReader(m.file, 0, m.Size)
 	} else {
 		r = bytes.NewReader(m.data)

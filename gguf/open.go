@@ -3,15 +3,18 @@ package gguf
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"sync"
 	"syscall"
 
 	"github.com/edsrzf/mmap-go"
+
+	"kvasir/platform"
 )
 
-// Model is an opened GGUF file: its contents mapped read-only, or bytes that the program has in memory.
+// Model is an opened GGUF file: its contents mapped read-only, read into memory, or bytes that the program has there.
 //
 // Close may not run while another goroutine uses tensor data or Digest: whoever shares a Model counts its users.
 type Model struct {
@@ -20,17 +23,31 @@ type Model struct {
 	Size int64  // bytes
 
 	data   []byte
-	mapped mmap.MMap // nil for OpenBytes
+	mapped mmap.MMap // nil for OpenBytes and for a model that was read into memory
+	memory []byte    // the other way round: what was read, outside the Go heap
 	file   *os.File  // nil for OpenBytes
 	info   fs.FileInfo
 	once   sync.Once
 }
 
-// Open maps the file at path and parses it. Only regular files are opened: a directory, a named pipe, a socket or a
+// OpenOptions say how a file is opened. The zero value maps it.
+type OpenOptions struct {
+	// Read reads the whole file into memory of this process's own instead of mapping it: then it can be swapped out, but
+	// is never dropped and read again, and what happens to the file no longer matters. A file that is larger than the
+	// memory that can be used is refused with ENOMEM.
+	Read bool
+	// Progress, if not nil, is told after every few mebibytes how far reading has come; an error of it ends Open.
+	Progress func(done, total int64) error
+}
+
+// Open is OpenWith without options.
+func Open(path string) (*Model, error) { return OpenWith(path, OpenOptions{}) }
+
+// OpenWith maps the file at path and parses it. Only regular files are opened: a directory, a named pipe, a socket or a
 // device is an error of class ErrUnsupported, without blocking. Faults of the file's contents are *Error; a file that
 // is cut short while it is parsed is an error that matches ErrFault.
-func Open(path string) (*Model, error) {
-	m, err := open(path)
+func OpenWith(path string, opt OpenOptions) (*Model, error) {
+	m, err := open(path, opt)
 	if err != nil {
 		var pe *fs.PathError
 		if errors.As(err, &pe) {
@@ -41,7 +58,7 @@ func Open(path string) (*Model, error) {
 	return m, nil
 }
 
-func open(path string) (_ *Model, err error) {
+func open(path string, opt OpenOptions) (_ *Model, err error) {
 	// Opening a device can have effects, so look before; look again behind, since the name may have changed hands.
 	info, err := os.Stat(path)
 	if err != nil {
@@ -73,19 +90,73 @@ func open(path string) (_ *Model, err error) {
 		return nil, &Error{Class: ErrLimit, Offset: -1,
 			Msg: sprintf("%d bytes are more than this machine can map", size)}
 	}
-	mapped, err := mmap.MapRegion(file, int(size), mmap.RDONLY, 0, 0)
-	if err != nil {
-		return nil, fmt.Errorf("map %d bytes: %w", size, err)
+	m := &Model{Name: path, Size: size, file: file, info: info}
+	if opt.Read {
+		m.memory, err = readAll(file, size, opt.Progress)
+		m.data = m.memory
+	} else if m.mapped, err = mmap.MapRegion(file, int(size), mmap.RDONLY, 0, 0); err != nil {
+		err = fmt.Errorf("map %d bytes: %w", size, err)
+	} else {
+		m.data = m.mapped
 	}
-	m := &Model{Name: path, Size: size, data: mapped, mapped: mapped, file: file, info: info}
+	if err != nil {
+		return nil, err
+	}
 	err = CatchFault(func() (err error) {
-		m.File, err = Parse(mapped)
+		m.File, err = Parse(m.data)
 		return err
 	})
 	if err != nil {
-		return nil, errors.Join(err, mapped.Unmap())
+		return nil, errors.Join(err, m.release())
 	}
 	return m, nil
+}
+
+// readChunk is how much is read between two reports of progress.
+const readChunk = 4 << 20
+
+// readAll reads a file into anonymous memory.
+func readAll(file *os.File, size int64, progress func(done, total int64) error) (_ []byte, err error) {
+	if usable, known := platform.ReadMemory().Usable(); known && size > usable {
+		return nil, fmt.Errorf("read %d bytes into memory, of which %d can be used: %w", size, usable, syscall.ENOMEM)
+	}
+	b, err := platform.MapAnonymous(int(size))
+	if err != nil {
+		return nil, err
+	}
+	platform.HugePages(b) // fewer misses of the TLB: on a Zen 4, 32 GB/s read by one core against 29 in pages of 4 KiB
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, platform.Unmap(b))
+		}
+	}()
+	for done := 0; done < len(b); {
+		n, err := io.ReadFull(file, b[done:min(done+readChunk, len(b))])
+		done += n
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
+			return nil, &Error{Class: ErrTruncated, Offset: int64(done), Msg: sprintf("the file had %d bytes when it was opened", size)}
+		}
+		if err != nil {
+			return nil, err
+		}
+		if progress != nil {
+			if err := progress(int64(done), size); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return b, nil
+}
+
+// release gives the memory of the contents back.
+func (m *Model) release() error {
+	switch {
+	case m.mapped != nil:
+		return m.mapped.Unmap()
+	case m.memory != nil:
+		return platform.Unmap(m.memory)
+	}
+	return nil
 }
 
 func checkRegular(info fs.FileInfo) error {
@@ -116,14 +187,17 @@ func OpenBytes(name string, b []byte) (*Model, error) {
 // Contents returns the whole file, for advice to the system about its pages: valid until Close.
 func (m *Model) Contents() []byte { return m.data }
 
+// Mapped reports whether the contents are the file's own pages, which the system may drop and read again.
+func (m *Model) Mapped() bool { return m.mapped != nil }
+
 // Close unmaps the file. Metadata stay usable; Data returns nil from then on, and slices it returned before are
 // invalid. A second Close does nothing.
 func (m *Model) Close() error {
 	var err error
 	m.once.Do(func() {
 		m.data, m.File.data = nil, nil
-		if m.file != nil {
-			err = errors.Join(m.mapped.Unmap(), m.file.Close())
+		if err = m.release(); m.file != nil {
+			err = errors.Join(err, m.file.Close())
 		}
 	})
 	return err

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"kvasir/internal/guardmem"
+	"kvasir/platform"
 	"kvasir/quant"
 )
 
@@ -286,5 +287,57 @@ func TestTypeName(t *testing.T) {
 		if got := TypeName(typ); got != want {
 			t.Errorf("%d: %s", typ, got)
 		}
+	}
+}
+
+// What is read into memory is what is mapped, and does not change with the file.
+func TestOpenReads(t *testing.T) {
+	path, contents := goodFile(t)
+	var told []int64
+	m, err := OpenWith(path, OpenOptions{Read: true, Progress: func(done, total int64) error {
+		told = append(told, done, total)
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, make([]byte, len(contents)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Parse(contents)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sameContents(t, f, m.File)
+	sum, err := m.Digest(context.Background(), nil)
+	if err != nil || sum != sha256.Sum256(contents) || m.Mapped() {
+		t.Errorf("digest %x, %v; mapped: %v", sum, err, m.Mapped())
+	}
+	if n := int64(len(contents)); len(told) != 2 || told[0] != n || told[1] != n {
+		t.Errorf("progress %d, want %d of it", told, n)
+	}
+	w := *mustTensor(t, m.File, "a")
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if m.Data(&w) != nil {
+		t.Error("data of a closed model")
+	}
+}
+
+func TestOpenReadsNoMoreThanMemoryHolds(t *testing.T) {
+	path, _ := goodFile(t)
+	stop := errors.New("stop")
+	if _, err := OpenWith(path, OpenOptions{Read: true, Progress: func(int64, int64) error { return stop }}); !errors.Is(err, stop) {
+		t.Errorf("stopped: %v", err)
+	}
+	if _, known := platform.ReadMemory().Usable(); !known {
+		t.Skip("the system does not say how much memory there is")
+	}
+	if err := os.Truncate(path, 1<<42); err != nil {
+		t.Skip("no file of 4 TiB: ", err)
+	}
+	if _, err := OpenWith(path, OpenOptions{Read: true}); !errors.Is(err, syscall.ENOMEM) {
+		t.Errorf("a file of 4 TiB: %v", err)
 	}
 }

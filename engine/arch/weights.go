@@ -37,6 +37,11 @@ type LayerWeights struct {
 	FFNPostNorm       []float32 // NEmbd
 }
 
+// Matrices lists the layer's matrices in the order of their use.
+func (l *LayerWeights) Matrices() []*Matrix {
+	return []*Matrix{&l.Q, &l.K, &l.V, &l.O, &l.Gate, &l.Up, &l.Down}
+}
+
 // Weights holds the tensors of a model.
 type Weights struct {
 	TokenEmbd  Matrix // NVocab x NEmbd

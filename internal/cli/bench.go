@@ -109,7 +109,7 @@ func (a *app) bench(c *cli.Context) (err error) {
 	if name != "" {
 		m, err = a.openSynthetic(ctx, c, name)
 	} else {
-		m, err = a.openModel(c)
+		m, err = a.openModel(ctx, c)
 	}
 	if err != nil {
 		return err

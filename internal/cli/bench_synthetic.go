@@ -60,7 +60,7 @@ func (a *app) openSynthetic(ctx context.Context, c *cli.Context, what string) (_
 	if err := c.Set("model", f.Name()); err != nil {
 		return nil, err
 	}
-	return a.openModel(c)
+	return a.openModel(ctx, c)
 }
 
 func (a *app) writeSynthetic(ctx context.Context, f io.Writer, shape synth.Shape, mix synth.Mix, size int64) error {

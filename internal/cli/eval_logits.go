@@ -71,7 +71,7 @@ func (a *app) evalLogits(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	m, err := a.openModel(c)
+	m, err := a.openModel(c.Context, c)
 	if err != nil {
 		return err
 	}

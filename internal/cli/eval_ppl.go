@@ -91,7 +91,7 @@ func (a *app) evalPPL(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	m, err := a.openModel(c)
+	m, err := a.openModel(c.Context, c)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"time"
@@ -18,6 +19,8 @@ func modelFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "model", Aliases: []string{"m"}, Usage: "GGUF model `FILE` (default: $KVASIR_MODEL, else the built-in demo model)"},
 		&cli.IntFlag{Name: "threads", Aliases: []string{"t"}, Usage: "`N` worker threads (default: one per fast core)"},
+		&cli.BoolFlag{Name: "mlock", Usage: "keep the model in physical memory, as far as the system allows"},
+		&cli.BoolFlag{Name: "no-mmap", Usage: "read the model into memory instead of mapping its file"},
 	}
 }
 
@@ -25,13 +28,23 @@ func kvFlag(value, more string) cli.Flag {
 	return &cli.StringFlag{Name: "kv", Value: value, Usage: "format of the KV cache: int8 or f16" + more}
 }
 
-// openModel opens the model that -m, the environment or nothing names.
-func (a *app) openModel(c *cli.Context) (*engine.Model, error) {
+// openModel opens the model that -m, the environment or nothing names. A cancelled ctx ends reading or locking it.
+func (a *app) openModel(ctx context.Context, c *cli.Context) (*engine.Model, error) {
 	threads := c.Int("threads")
 	if threads < 0 || threads > 1024 {
 		return nil, usagef("-t %d, expected 1 to 1024", threads)
 	}
-	opt := engine.Options{Threads: threads, Kernels: a.cfg.Kernels}
+	p := a.progress("loading model")
+	defer p.end()
+	opt := engine.Options{
+		Threads: threads, Kernels: a.cfg.Kernels,
+		Prefetch: true, Lock: c.Bool("mlock"), NoMap: c.Bool("no-mmap"),
+		Warn: func(err error) { fmt.Fprintln(a.err, "kvasir:", err) },
+		Progress: func(done, total int64) error {
+			p.set(done, total)
+			return ctx.Err()
+		},
+	}
 	path := c.String("model")
 	if path == "" {
 		path = a.cfg.Model

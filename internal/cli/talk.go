@@ -106,7 +106,7 @@ func (a *app) openTalk(ctx context.Context, c *cli.Context) (_ *talk, err error)
 	if t.max < 0 || c.Int("ctx") < 0 {
 		return nil, usagef("-n and -c must not be negative")
 	}
-	if t.model, err = a.openModel(c); err != nil {
+	if t.model, err = a.openModel(ctx, c); err != nil {
 		return nil, err
 	}
 	if err := a.openMemory(ctx, t, format); err != nil {
