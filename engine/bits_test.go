@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "write testdata/logits.json from the ref
 
 const goldenPath = "testdata/logits.json"
 
-// Cases of the golden file: every architecture in float32, one model in every weight type, every KV format.
+// Cases of the golden file: every architecture in float32 with every KV format, one model in every weight format.
 type bitCase struct {
 	model string
 	typ   quant.Type
@@ -30,17 +30,20 @@ type bitCase struct {
 
 func (c bitCase) String() string { return fmt.Sprintf("%s/%v/%v", c.model, c.typ, c.kv) }
 
-func bitCases() []bitCase {
+func architectureCases() []bitCase {
 	var cs []bitCase
 	for _, name := range testmodel.Names() {
 		for _, kv := range []quant.KVFormat{quant.KVInt8, quant.KVF16, quant.KVF32} {
 			cs = append(cs, bitCase{name, quant.F32, kv})
 		}
 	}
+	return cs
+}
+
+func formatCases() []bitCase {
+	var cs []bitCase
 	for _, typ := range quant.Types() {
-		if typ != quant.F32 {
-			cs = append(cs, bitCase{"llama-gqa", typ, quant.KVInt8}, bitCase{"gemma3-window", typ, quant.KVInt8})
-		}
+		cs = append(cs, bitCase{"llama-gqa", typ, quant.KVInt8})
 	}
 	return cs
 }
@@ -89,61 +92,136 @@ func hashLogits(l [][]float32) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// The logits are the same bytes for every kernel variant, batch size and thread count, and on every instruction set:
-// the golden file was written with the reference kernels on amd64 (go test ./engine -run SameBits -update).
-func TestLogitsAreTheSameBitsForEveryKernelBatchAndThreadCount(t *testing.T) {
-	golden := map[string]string{}
-	if b, err := os.ReadFile(goldenPath); err == nil {
-		if err := json.Unmarshal(b, &golden); err != nil {
-			t.Fatal(err)
-		}
-	} else if !*update {
+// bitRun is one way to compute a case.
+type bitRun struct{ batch, threads, tokens int }
+
+// hash computes the logits of the case's first tokens.
+func (r bitRun) hash(t *testing.T, c bitCase, file []byte, variant string) string {
+	m := open(t, file, Options{Kernels: variant, Threads: r.threads})
+	return hashLogits(allLogits(t, m, bitTokens(r.tokens, m.Config.NVocab), c.kv, r.batch))
+}
+
+// golden reads the golden file, or returns what -update is to fill. Both tests write into the same file.
+func golden(t *testing.T) map[string]string {
+	g := map[string]string{}
+	b, err := os.ReadFile(goldenPath)
+	if err == nil {
+		err = json.Unmarshal(b, &g)
+	}
+	if err != nil && !*update {
 		t.Fatal(err)
 	}
-	type run struct{ batch, threads int }
-	for _, c := range bitCases() {
+	return g
+}
+
+func writeGolden(t *testing.T, g map[string]string) {
+	b, err := json.MarshalIndent(g, "", " ")
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(goldenPath), 0o755)
+	}
+	if err == nil {
+		err = os.WriteFile(goldenPath, append(b, '\n'), 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The logits of every architecture and KV format are the same bytes for every kernel variant, and on every instruction
+// set: the golden file was written with the reference kernels on amd64 (go test ./engine -run SameBits -update).
+func TestLogitsAreTheSameBitsForEveryArchitectureAndKVFormat(t *testing.T) {
+	want := golden(t)
+	for _, c := range architectureCases() {
 		t.Run(c.String(), func(t *testing.T) {
-			file := c.file(t)
-			hash := func(variant string, r run) string {
-				m := open(t, file, Options{Kernels: variant, Threads: r.threads})
-				return hashLogits(allLogits(t, m, bitTokens(c.tokens(), m.Config.NVocab), c.kv, r.batch))
-			}
+			file, n := c.file(t), c.tokens()
 			if *update {
-				golden[c.String()] = hash("reference", run{48, 2})
+				want[c.String()] = bitRun{48, 2, n}.hash(t, c, file, "reference")
 				return
-			}
-			runs := []run{{48, 4}, {1, 1}}
-			if c.tokens() > 100 && !testing.Short() {
-				runs = append(runs, run{7, 2}, run{270, 3})
 			}
 			if testing.Short() && c.model != "llama-gqa" && c.kv != quant.KVInt8 {
 				t.Skip("a case of few: the others run without -short")
 			}
+			runs := []bitRun{{48, 4, n}, {1, 1, n}}
+			if n > 100 && !testing.Short() && c.kv == quant.KVInt8 {
+				runs = append(runs, bitRun{7, 2, n}, bitRun{270, 3, n})
+			}
 			for i, v := range kernel.Variants() {
-				if v.Name == "reference" || testing.Short() && i > 0 {
+				if v.Name == "reference" || i > 0 && (testing.Short() || n > 100 && v.Name == "portable") {
 					continue // slow, and compared with the others by the kernels' own tests
 				}
 				for _, r := range runs {
-					if got := hash(v.Name, r); got != golden[c.String()] {
-						t.Errorf("%s, batch %d, %d threads: %.12s, want %.12s", v.Name, r.batch, r.threads, got, golden[c.String()])
+					if got := r.hash(t, c, file, v.Name); got != want[c.String()] {
+						t.Errorf("%s, %+v: %.12s, want %.12s", v.Name, r, got, want[c.String()])
 					}
 				}
 			}
 		})
 	}
 	if *update {
-		b, err := json.MarshalIndent(golden, "", " ")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.MkdirAll(filepath.Dir(goldenPath), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(goldenPath, append(b, '\n'), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		writeGolden(t, want)
 	}
-	names := make([]string, 0, 4)
+}
+
+// The logits of every weight format are the same bytes whatever the batch and the number of threads, for every kernel
+// variant that runs here and on every instruction set. Two golden hashes a format: of the first tokens, two blocks of the
+// store, for batches that take their time, and of all.
+func TestLogitsAreTheSameBitsForEveryWeightFormatBatchAndThreadCount(t *testing.T) {
+	const few, all = 70, 520 // more than the largest batch
+	want := golden(t)
+	key := func(c bitCase, n int) string {
+		if n == all {
+			return c.String() + "/all"
+		}
+		return c.String()
+	}
+	for _, c := range formatCases() {
+		t.Run(c.typ.String(), func(t *testing.T) {
+			file := c.file(t)
+			first := few
+			if n := c.tokens(); n > few {
+				first = n // the architecture's own case
+			}
+			if *update {
+				for _, n := range []int{first, all} {
+					want[key(c, n)] = bitRun{48, 2, n}.hash(t, c, file, "reference")
+				}
+				return
+			}
+			for i, v := range kernel.Variants() {
+				var runs []bitRun
+				switch {
+				case v.Name == "reference" || testing.Short() && i > 0:
+					continue // slow, and compared with the others by the kernels' own tests
+				case v.Name == "portable":
+					runs = []bitRun{{64, 3, first}, {1, 1, first}}
+				case testing.Short():
+					runs = []bitRun{{64, 3, first}, {7, 2, first}}
+					if c.typ == quant.Q4_0 || c.typ == quant.Q4_K {
+						runs = append(runs, bitRun{512, 4, all}, bitRun{1, 1, first})
+					}
+				default:
+					for threads := 1; threads <= 4; threads++ {
+						runs = append(runs, bitRun{1, threads, first}, bitRun{7, threads, first}, bitRun{64, threads, all}, bitRun{512, threads, all})
+					}
+				}
+				for _, r := range runs {
+					if got := r.hash(t, c, file, v.Name); got != want[key(c, r.tokens)] {
+						t.Errorf("%s, %+v: %.12s, want %.12s", v.Name, r, got, want[key(c, r.tokens)])
+					}
+				}
+			}
+		})
+	}
+	if *update {
+		writeGolden(t, want)
+		return
+	}
+	// Nothing is compared with nothing, and no entry is left that nobody compares.
+	entries := len(architectureCases()) + 2*len(formatCases()) - 1 // llama-gqa/F32/int8 is in both
+	if len(want) != entries {
+		t.Errorf("the golden file has %d entries, the tests %d", len(want), entries)
+	}
+	var names []string
 	for _, v := range kernel.Variants() {
 		names = append(names, v.Name)
 	}

@@ -33,8 +33,9 @@ long='SharePrefixes|PlaceToDie|BusyHome'
 {
 	echo "cortex-a53;kvasir/engine;;;$long"
 	echo "cortex-a53;kvasir/engine;;$long;"
-	# The order of arithmetic through the whole engine, once more with the other kernels.
+	# The order of arithmetic through the whole engine, once more with each of the other kernels.
 	echo "max;kvasir/engine;;TestLogitsAreTheSameBits;"
+	echo "cortex-a76;kvasir/engine;;TestLogitsAreTheSameBitsForEveryWeightFormat;"
 	for pkg in $(go list "$@"); do
 		case $pkg in
 		kvasir/engine) ;;
