@@ -4,12 +4,6 @@
 
 package kernel
 
-// avx2MulQ8_0 adds nBlocks blocks to the products of a panel of 8 rows with 4 columns of k codes, which lie stride
-// float32 apart in dst. If first is not 0, dst is only written.
-//
-//go:noescape
-func avx2MulQ8_0(dst *float32, stride int, panel *byte, q *int8, d *float32, s *int32, k int, nBlocks int, first int)
-
 // avx2MulQ4_0 adds nBlocks blocks to the products of a panel of 8 rows with 4 columns of k codes, which lie stride
 // float32 apart in dst. If first is not 0, dst is only written.
 //
@@ -33,12 +27,6 @@ func avx2MulQ5_0(dst *float32, stride int, panel *byte, q *int8, d *float32, s *
 //
 //go:noescape
 func avx2MulQ5_1(dst *float32, stride int, panel *byte, q *int8, d *float32, s *int32, k int, nBlocks int, first int)
-
-// avx2MulIQ4NL adds nBlocks blocks to the products of a panel of 8 rows with 4 columns of k codes, which lie stride
-// float32 apart in dst. If first is not 0, dst is only written.
-//
-//go:noescape
-func avx2MulIQ4NL(dst *float32, stride int, panel *byte, q *int8, d *float32, s *int32, k int, nBlocks int, first int)
 
 // avx2MulMXFP4 adds nBlocks blocks to the products of a panel of 8 rows with 4 columns of k codes, which lie stride
 // float32 apart in dst. If first is not 0, dst is only written.
@@ -75,12 +63,6 @@ func avx2MulQ2K(dst *float32, stride int, panel *byte, q *int8, d *float32, s *i
 //
 //go:noescape
 func avx2MulQ3K(dst *float32, stride int, panel *byte, q *int8, d *float32, s *int16, k int, nBlocks int, first int)
-
-// avx2MulIQ4XS adds nBlocks blocks to the products of a panel of 8 rows with 4 columns of k codes, which lie stride
-// float32 apart in dst. If first is not 0, dst is only written.
-//
-//go:noescape
-func avx2MulIQ4XS(dst *float32, stride int, panel *byte, q *int8, d *float32, s *int16, k int, nBlocks int, first int)
 
 // avx2MulTQ1 adds nBlocks blocks to the products of a panel of 8 rows with 4 columns of k codes, which lie stride
 // float32 apart in dst. If first is not 0, dst is only written.

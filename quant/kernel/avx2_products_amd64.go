@@ -19,6 +19,11 @@ func avx2Table() *Table {
 			t.MatMul[typ] = p.matMul(quant.Type(typ), 8, columnByColumn(t.MatVec[typ]))
 		}
 	}
+	for typ := range avx2Words {
+		if p := &avx2Words[typ]; p.unpack != nil {
+			t.MatMul[typ] = p.matMul(quant.Type(typ), columnByColumn(t.MatVec[typ]))
+		}
+	}
 	for _, typ := range []quant.Type{quant.F32, quant.F16, quant.BF16} {
 		t.MatVec[typ], t.MatMul[typ] = avx2FloatMatVec(typ), avx2FloatMatMul(typ)
 	}
@@ -28,21 +33,18 @@ func avx2Table() *Table {
 }
 
 var avx2Panels = [quant.NTypes]panelFormat{
-	quant.Q8_0:   avx2Panel32(panel8UnpackQ8_0, avx2MulQ8_0),
-	quant.Q4_0:   avx2Panel32(panel8UnpackQ4_0, avx2MulQ4_0),
-	quant.Q4_1:   avx2Panel32(panel8UnpackQ4_1, avx2MulQ4_1),
-	quant.Q5_0:   avx2Panel32(panel8UnpackQ5_0, avx2MulQ5_0),
-	quant.Q5_1:   avx2Panel32(panel8UnpackQ5_1, avx2MulQ5_1),
-	quant.IQ4_NL: avx2Panel32(panel8UnpackIQ4NL, avx2MulIQ4NL),
-	quant.MXFP4:  avx2Panel32(panel8UnpackMXFP4, avx2MulMXFP4),
-	quant.Q2_K:   avx2Panel256(panel8UnpackQ2K, avx2MulQ2K),
-	quant.Q3_K:   avx2Panel256(panel8UnpackQ3K, avx2MulQ3K),
-	quant.Q4_K:   avx2Panel256(panel8UnpackQ4K, avx2MulQ4K),
-	quant.Q5_K:   avx2Panel256(panel8UnpackQ5K, avx2MulQ5K),
-	quant.Q6_K:   avx2Panel256(panel8UnpackQ6K, avx2MulQ6K),
-	quant.IQ4_XS: avx2Panel256(panel8UnpackIQ4XS, avx2MulIQ4XS),
-	quant.TQ1_0:  avx2Panel256(panel8UnpackTQ1, avx2MulTQ1),
-	quant.TQ2_0:  avx2Panel256(panel8UnpackTQ2, avx2MulTQ2),
+	quant.Q4_0:  avx2Panel32(panel8UnpackQ4_0, avx2MulQ4_0),
+	quant.Q4_1:  avx2Panel32(panel8UnpackQ4_1, avx2MulQ4_1),
+	quant.Q5_0:  avx2Panel32(panel8UnpackQ5_0, avx2MulQ5_0),
+	quant.Q5_1:  avx2Panel32(panel8UnpackQ5_1, avx2MulQ5_1),
+	quant.MXFP4: avx2Panel32(panel8UnpackMXFP4, avx2MulMXFP4),
+	quant.Q2_K:  avx2Panel256(panel8UnpackQ2K, avx2MulQ2K),
+	quant.Q3_K:  avx2Panel256(panel8UnpackQ3K, avx2MulQ3K),
+	quant.Q4_K:  avx2Panel256(panel8UnpackQ4K, avx2MulQ4K),
+	quant.Q5_K:  avx2Panel256(panel8UnpackQ5K, avx2MulQ5K),
+	quant.Q6_K:  avx2Panel256(panel8UnpackQ6K, avx2MulQ6K),
+	quant.TQ1_0: avx2Panel256(panel8UnpackTQ1, avx2MulTQ1),
+	quant.TQ2_0: avx2Panel256(panel8UnpackTQ2, avx2MulTQ2),
 }
 
 func avx2Panel32(unpack func(dst, w *byte, rowBytes, nBlocks int, ahead *byte),

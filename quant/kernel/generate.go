@@ -2,6 +2,7 @@ package kernel
 
 //go:generate go -C _asm run . -part avx2-matvec -out ../avx2_matvec_amd64.s -stubs ../avx2_matvec_stubs_amd64.go -pkg kernel
 //go:generate go -C _asm run . -part avx2-matmul -out ../avx2_matmul_amd64.s -stubs ../avx2_matmul_stubs_amd64.go -pkg kernel
+//go:generate go -C _asm run . -part avx2-words -out ../avx2_words_amd64.s -stubs ../avx2_words_stubs_amd64.go -pkg kernel
 //go:generate go -C _asm run . -part panel8 -out ../panel8_amd64.s -stubs ../panel8_stubs_amd64.go -pkg kernel
 //go:generate go -C _asm run . -part avx2-rows -out ../avx2_rows_amd64.s -stubs ../avx2_rows_stubs_amd64.go -pkg kernel
 //go:generate go -C _asm run . -part avx2-float -out ../avx2_float_amd64.s -stubs ../avx2_float_stubs_amd64.go -pkg kernel

@@ -4,83 +4,6 @@
 
 #include "textflag.h"
 
-// func panel8UnpackQ8_0(dst *byte, w *byte, rowBytes int, nBlocks int, ahead *byte)
-// Requires: AVX, AVX2, F16C, MMX+
-TEXT ·panel8UnpackQ8_0(SB), NOSPLIT, $0-40
-	MOVQ w+8(FP), AX
-	MOVQ rowBytes+16(FP), CX
-	LEAQ (AX)(CX*4), DX
-	LEAQ (CX)(CX*2), BX
-	MOVQ dst+0(FP), SI
-	MOVQ nBlocks+24(FP), DI
-	MOVQ ahead+32(FP), R8
-
-block:
-	PREFETCHT1  (R8)
-	PREFETCHT1  64(R8)
-	PREFETCHT1  128(R8)
-	PREFETCHT1  192(R8)
-	PREFETCHT1  256(R8)
-	ADDQ        $+272, R8
-	VMOVDQU     2(AX), Y0
-	VMOVDQU     2(AX)(CX*1), Y1
-	VPUNPCKLDQ  Y1, Y0, Y2
-	VPUNPCKHDQ  Y1, Y0, Y0
-	VMOVDQU     2(AX)(CX*2), Y1
-	VMOVDQU     2(AX)(BX*1), Y3
-	VPUNPCKLDQ  Y3, Y1, Y4
-	VPUNPCKHDQ  Y3, Y1, Y1
-	VPUNPCKLQDQ Y4, Y2, Y3
-	VPUNPCKHQDQ Y4, Y2, Y2
-	VPUNPCKLQDQ Y1, Y0, Y4
-	VPUNPCKHQDQ Y1, Y0, Y0
-	VMOVDQU     2(DX), Y1
-	VMOVDQU     2(DX)(CX*1), Y5
-	VPUNPCKLDQ  Y5, Y1, Y6
-	VPUNPCKHDQ  Y5, Y1, Y1
-	VMOVDQU     2(DX)(CX*2), Y5
-	VMOVDQU     2(DX)(BX*1), Y7
-	VPUNPCKLDQ  Y7, Y5, Y8
-	VPUNPCKHDQ  Y7, Y5, Y5
-	VPUNPCKLQDQ Y8, Y6, Y7
-	VPUNPCKHQDQ Y8, Y6, Y6
-	VPUNPCKLQDQ Y5, Y1, Y8
-	VPUNPCKHQDQ Y5, Y1, Y1
-	VPERM2I128  $0x20, Y7, Y3, Y5
-	VMOVDQU     Y5, (SI)
-	VPERM2I128  $0x31, Y7, Y3, Y5
-	VMOVDQU     Y5, 128(SI)
-	VPERM2I128  $0x20, Y6, Y2, Y3
-	VMOVDQU     Y3, 32(SI)
-	VPERM2I128  $0x31, Y6, Y2, Y3
-	VMOVDQU     Y3, 160(SI)
-	VPERM2I128  $0x20, Y8, Y4, Y2
-	VMOVDQU     Y2, 64(SI)
-	VPERM2I128  $0x31, Y8, Y4, Y2
-	VMOVDQU     Y2, 192(SI)
-	VPERM2I128  $0x20, Y1, Y0, Y2
-	VMOVDQU     Y2, 96(SI)
-	VPERM2I128  $0x31, Y1, Y0, Y2
-	VMOVDQU     Y2, 224(SI)
-	VPXOR       X0, X0, X0
-	VPINSRW     $0x00, (AX), X0, X0
-	VPINSRW     $0x01, (AX)(CX*1), X0, X0
-	VPINSRW     $0x02, (AX)(CX*2), X0, X0
-	VPINSRW     $0x03, (AX)(BX*1), X0, X0
-	VPINSRW     $0x04, (DX), X0, X0
-	VPINSRW     $0x05, (DX)(CX*1), X0, X0
-	VPINSRW     $0x06, (DX)(CX*2), X0, X0
-	VPINSRW     $0x07, (DX)(BX*1), X0, X0
-	VCVTPH2PS   X0, Y0
-	VMOVUPS     Y0, 256(SI)
-	ADDQ        $+34, AX
-	ADDQ        $+34, DX
-	ADDQ        $+288, SI
-	DECQ        DI
-	JNZ         block
-	VZEROUPPER
-	RET
-
 // func panel8UnpackQ4_0(dst *byte, w *byte, rowBytes int, nBlocks int, ahead *byte)
 // Requires: AVX, AVX2, F16C, MMX+
 TEXT ·panel8UnpackQ4_0(SB), NOSPLIT, $0-40
@@ -593,119 +516,6 @@ block:
 	VZEROUPPER
 	RET
 
-// func panel8UnpackIQ4NL(dst *byte, w *byte, rowBytes int, nBlocks int, ahead *byte)
-// Requires: AVX, AVX2, F16C, MMX+
-TEXT ·panel8UnpackIQ4NL(SB), NOSPLIT, $0-40
-	MOVQ w+8(FP), AX
-	MOVQ rowBytes+16(FP), CX
-	LEAQ (AX)(CX*4), DX
-	LEAQ (CX)(CX*2), BX
-	MOVQ dst+0(FP), SI
-	MOVQ nBlocks+24(FP), DI
-	MOVQ ahead+32(FP), R8
-
-block:
-	PREFETCHT1     (R8)
-	PREFETCHT1     64(R8)
-	PREFETCHT1     128(R8)
-	ADDQ           $+144, R8
-	VBROADCASTI128 2(AX), Y0
-	VPSRLVQ        const0<>+0(SB), Y0, Y0
-	VPAND          const1<>+0(SB), Y0, Y0
-	VMOVDQU        const5<>+0(SB), Y1
-	VPSHUFB        Y0, Y1, Y0
-	VBROADCASTI128 2(AX)(CX*1), Y1
-	VPSRLVQ        const0<>+0(SB), Y1, Y1
-	VPAND          const1<>+0(SB), Y1, Y1
-	VMOVDQU        const5<>+0(SB), Y2
-	VPSHUFB        Y1, Y2, Y1
-	VPUNPCKLDQ     Y1, Y0, Y2
-	VPUNPCKHDQ     Y1, Y0, Y0
-	VBROADCASTI128 2(AX)(CX*2), Y1
-	VPSRLVQ        const0<>+0(SB), Y1, Y1
-	VPAND          const1<>+0(SB), Y1, Y1
-	VMOVDQU        const5<>+0(SB), Y3
-	VPSHUFB        Y1, Y3, Y1
-	VBROADCASTI128 2(AX)(BX*1), Y3
-	VPSRLVQ        const0<>+0(SB), Y3, Y3
-	VPAND          const1<>+0(SB), Y3, Y3
-	VMOVDQU        const5<>+0(SB), Y4
-	VPSHUFB        Y3, Y4, Y3
-	VPUNPCKLDQ     Y3, Y1, Y4
-	VPUNPCKHDQ     Y3, Y1, Y1
-	VPUNPCKLQDQ    Y4, Y2, Y3
-	VPUNPCKHQDQ    Y4, Y2, Y2
-	VPUNPCKLQDQ    Y1, Y0, Y4
-	VPUNPCKHQDQ    Y1, Y0, Y0
-	VBROADCASTI128 2(DX), Y1
-	VPSRLVQ        const0<>+0(SB), Y1, Y1
-	VPAND          const1<>+0(SB), Y1, Y1
-	VMOVDQU        const5<>+0(SB), Y5
-	VPSHUFB        Y1, Y5, Y1
-	VBROADCASTI128 2(DX)(CX*1), Y5
-	VPSRLVQ        const0<>+0(SB), Y5, Y5
-	VPAND          const1<>+0(SB), Y5, Y5
-	VMOVDQU        const5<>+0(SB), Y6
-	VPSHUFB        Y5, Y6, Y5
-	VPUNPCKLDQ     Y5, Y1, Y6
-	VPUNPCKHDQ     Y5, Y1, Y1
-	VBROADCASTI128 2(DX)(CX*2), Y5
-	VPSRLVQ        const0<>+0(SB), Y5, Y5
-	VPAND          const1<>+0(SB), Y5, Y5
-	VMOVDQU        const5<>+0(SB), Y7
-	VPSHUFB        Y5, Y7, Y5
-	VBROADCASTI128 2(DX)(BX*1), Y7
-	VPSRLVQ        const0<>+0(SB), Y7, Y7
-	VPAND          const1<>+0(SB), Y7, Y7
-	VMOVDQU        const5<>+0(SB), Y8
-	VPSHUFB        Y7, Y8, Y7
-	VPUNPCKLDQ     Y7, Y5, Y8
-	VPUNPCKHDQ     Y7, Y5, Y5
-	VPUNPCKLQDQ    Y8, Y6, Y7
-	VPUNPCKHQDQ    Y8, Y6, Y6
-	VPUNPCKLQDQ    Y5, Y1, Y8
-	VPUNPCKHQDQ    Y5, Y1, Y1
-	VPERM2I128     $0x20, Y7, Y3, Y5
-	VMOVDQU        Y5, (SI)
-	VPERM2I128     $0x31, Y7, Y3, Y5
-	VMOVDQU        Y5, 128(SI)
-	VPERM2I128     $0x20, Y6, Y2, Y3
-	VMOVDQU        Y3, 32(SI)
-	VPERM2I128     $0x31, Y6, Y2, Y3
-	VMOVDQU        Y3, 160(SI)
-	VPERM2I128     $0x20, Y8, Y4, Y2
-	VMOVDQU        Y2, 64(SI)
-	VPERM2I128     $0x31, Y8, Y4, Y2
-	VMOVDQU        Y2, 192(SI)
-	VPERM2I128     $0x20, Y1, Y0, Y2
-	VMOVDQU        Y2, 96(SI)
-	VPERM2I128     $0x31, Y1, Y0, Y2
-	VMOVDQU        Y2, 224(SI)
-	VPXOR          X0, X0, X0
-	VPINSRW        $0x00, (AX), X0, X0
-	VPINSRW        $0x01, (AX)(CX*1), X0, X0
-	VPINSRW        $0x02, (AX)(CX*2), X0, X0
-	VPINSRW        $0x03, (AX)(BX*1), X0, X0
-	VPINSRW        $0x04, (DX), X0, X0
-	VPINSRW        $0x05, (DX)(CX*1), X0, X0
-	VPINSRW        $0x06, (DX)(CX*2), X0, X0
-	VPINSRW        $0x07, (DX)(BX*1), X0, X0
-	VCVTPH2PS      X0, Y0
-	VMOVUPS        Y0, 256(SI)
-	ADDQ           $+18, AX
-	ADDQ           $+18, DX
-	ADDQ           $+288, SI
-	DECQ           DI
-	JNZ            block
-	VZEROUPPER
-	RET
-
-DATA const5<>+0(SB)/8, $0xf6eaddcfbfad9881
-DATA const5<>+8(SB)/8, $0x7159453526190d01
-DATA const5<>+16(SB)/8, $0xf6eaddcfbfad9881
-DATA const5<>+24(SB)/8, $0x7159453526190d01
-GLOBL const5<>(SB), RODATA|NOPTR, $32
-
 // func panel8UnpackMXFP4(dst *byte, w *byte, rowBytes int, nBlocks int, ahead *byte)
 // Requires: AVX, AVX2, MMX+
 TEXT ·panel8UnpackMXFP4(SB), NOSPLIT, $0-40
@@ -725,24 +535,24 @@ block:
 	VBROADCASTI128 1(AX), Y0
 	VPSRLVQ        const0<>+0(SB), Y0, Y0
 	VPAND          const1<>+0(SB), Y0, Y0
-	VMOVDQU        const6<>+0(SB), Y1
+	VMOVDQU        const5<>+0(SB), Y1
 	VPSHUFB        Y0, Y1, Y0
 	VBROADCASTI128 1(AX)(CX*1), Y1
 	VPSRLVQ        const0<>+0(SB), Y1, Y1
 	VPAND          const1<>+0(SB), Y1, Y1
-	VMOVDQU        const6<>+0(SB), Y2
+	VMOVDQU        const5<>+0(SB), Y2
 	VPSHUFB        Y1, Y2, Y1
 	VPUNPCKLDQ     Y1, Y0, Y2
 	VPUNPCKHDQ     Y1, Y0, Y0
 	VBROADCASTI128 1(AX)(CX*2), Y1
 	VPSRLVQ        const0<>+0(SB), Y1, Y1
 	VPAND          const1<>+0(SB), Y1, Y1
-	VMOVDQU        const6<>+0(SB), Y3
+	VMOVDQU        const5<>+0(SB), Y3
 	VPSHUFB        Y1, Y3, Y1
 	VBROADCASTI128 1(AX)(BX*1), Y3
 	VPSRLVQ        const0<>+0(SB), Y3, Y3
 	VPAND          const1<>+0(SB), Y3, Y3
-	VMOVDQU        const6<>+0(SB), Y4
+	VMOVDQU        const5<>+0(SB), Y4
 	VPSHUFB        Y3, Y4, Y3
 	VPUNPCKLDQ     Y3, Y1, Y4
 	VPUNPCKHDQ     Y3, Y1, Y1
@@ -753,24 +563,24 @@ block:
 	VBROADCASTI128 1(DX), Y1
 	VPSRLVQ        const0<>+0(SB), Y1, Y1
 	VPAND          const1<>+0(SB), Y1, Y1
-	VMOVDQU        const6<>+0(SB), Y5
+	VMOVDQU        const5<>+0(SB), Y5
 	VPSHUFB        Y1, Y5, Y1
 	VBROADCASTI128 1(DX)(CX*1), Y5
 	VPSRLVQ        const0<>+0(SB), Y5, Y5
 	VPAND          const1<>+0(SB), Y5, Y5
-	VMOVDQU        const6<>+0(SB), Y6
+	VMOVDQU        const5<>+0(SB), Y6
 	VPSHUFB        Y5, Y6, Y5
 	VPUNPCKLDQ     Y5, Y1, Y6
 	VPUNPCKHDQ     Y5, Y1, Y1
 	VBROADCASTI128 1(DX)(CX*2), Y5
 	VPSRLVQ        const0<>+0(SB), Y5, Y5
 	VPAND          const1<>+0(SB), Y5, Y5
-	VMOVDQU        const6<>+0(SB), Y7
+	VMOVDQU        const5<>+0(SB), Y7
 	VPSHUFB        Y5, Y7, Y5
 	VBROADCASTI128 1(DX)(BX*1), Y7
 	VPSRLVQ        const0<>+0(SB), Y7, Y7
 	VPAND          const1<>+0(SB), Y7, Y7
-	VMOVDQU        const6<>+0(SB), Y8
+	VMOVDQU        const5<>+0(SB), Y8
 	VPSHUFB        Y7, Y8, Y7
 	VPUNPCKLDQ     Y7, Y5, Y8
 	VPUNPCKHDQ     Y7, Y5, Y5
@@ -804,11 +614,11 @@ block:
 	VPINSRB        $0x06, (DX)(CX*2), X0, X0
 	VPINSRB        $0x07, (DX)(BX*1), X0, X0
 	VPMOVZXBD      X0, Y0
-	VMOVDQU        const7<>+0(SB), Y1
+	VMOVDQU        const6<>+0(SB), Y1
 	VPSLLVD        Y0, Y1, Y1
-	VMOVDQU        const8<>+0(SB), Y2
+	VMOVDQU        const7<>+0(SB), Y2
 	VPCMPGTD       Y0, Y2, Y2
-	VPSUBD         const9<>+0(SB), Y0, Y0
+	VPSUBD         const8<>+0(SB), Y0, Y0
 	VPSLLD         $0x17, Y0, Y0
 	VPBLENDVB      Y2, Y1, Y0, Y0
 	VMOVUPS        Y0, 256(SI)
@@ -820,29 +630,29 @@ block:
 	VZEROUPPER
 	RET
 
-DATA const6<>+0(SB)/8, $0x0c08060403020100
-DATA const6<>+8(SB)/8, $0xf4f8fafcfdfeff00
-DATA const6<>+16(SB)/8, $0x0c08060403020100
-DATA const6<>+24(SB)/8, $0xf4f8fafcfdfeff00
+DATA const5<>+0(SB)/8, $0x0c08060403020100
+DATA const5<>+8(SB)/8, $0xf4f8fafcfdfeff00
+DATA const5<>+16(SB)/8, $0x0c08060403020100
+DATA const5<>+24(SB)/8, $0xf4f8fafcfdfeff00
+GLOBL const5<>(SB), RODATA|NOPTR, $32
+
+DATA const6<>+0(SB)/8, $0x0020000000200000
+DATA const6<>+8(SB)/8, $0x0020000000200000
+DATA const6<>+16(SB)/8, $0x0020000000200000
+DATA const6<>+24(SB)/8, $0x0020000000200000
 GLOBL const6<>(SB), RODATA|NOPTR, $32
 
-DATA const7<>+0(SB)/8, $0x0020000000200000
-DATA const7<>+8(SB)/8, $0x0020000000200000
-DATA const7<>+16(SB)/8, $0x0020000000200000
-DATA const7<>+24(SB)/8, $0x0020000000200000
+DATA const7<>+0(SB)/8, $0x0000000200000002
+DATA const7<>+8(SB)/8, $0x0000000200000002
+DATA const7<>+16(SB)/8, $0x0000000200000002
+DATA const7<>+24(SB)/8, $0x0000000200000002
 GLOBL const7<>(SB), RODATA|NOPTR, $32
 
-DATA const8<>+0(SB)/8, $0x0000000200000002
-DATA const8<>+8(SB)/8, $0x0000000200000002
-DATA const8<>+16(SB)/8, $0x0000000200000002
-DATA const8<>+24(SB)/8, $0x0000000200000002
+DATA const8<>+0(SB)/8, $0x0000000100000001
+DATA const8<>+8(SB)/8, $0x0000000100000001
+DATA const8<>+16(SB)/8, $0x0000000100000001
+DATA const8<>+24(SB)/8, $0x0000000100000001
 GLOBL const8<>(SB), RODATA|NOPTR, $32
-
-DATA const9<>+0(SB)/8, $0x0000000100000001
-DATA const9<>+8(SB)/8, $0x0000000100000001
-DATA const9<>+16(SB)/8, $0x0000000100000001
-DATA const9<>+24(SB)/8, $0x0000000100000001
-GLOBL const9<>(SB), RODATA|NOPTR, $32
 
 // func panel8UnpackQ4K(dst *byte, w *byte, rowBytes int, nBlocks int, ahead *byte)
 // Requires: AVX, AVX2, F16C, MMX+
@@ -1310,9 +1120,9 @@ block:
 	VPINSRD     $0x03, 4(DX)(BX*1), X1, X1
 	VINSERTI128 $0x01, X1, Y3, Y1
 	VPSRLD      $0x02, Y1, Y2
-	VPAND       const10<>+0(SB), Y2, Y2
+	VPAND       const9<>+0(SB), Y2, Y2
 	VPAND       const1<>+0(SB), Y0, Y4
-	VPAND       const11<>+0(SB), Y1, Y1
+	VPAND       const10<>+0(SB), Y1, Y1
 	VPOR        Y4, Y2, Y2
 	VMOVD       8(AX), X3
 	VPINSRD     $0x01, 8(AX)(CX*1), X3, X3
@@ -1325,9 +1135,9 @@ block:
 	VINSERTI128 $0x01, X4, Y3, Y4
 	VPSRLD      $0x02, Y4, Y5
 	VPSRLD      $0x04, Y0, Y0
-	VPAND       const10<>+0(SB), Y5, Y5
+	VPAND       const9<>+0(SB), Y5, Y5
 	VPAND       const1<>+0(SB), Y0, Y0
-	VPAND       const11<>+0(SB), Y4, Y4
+	VPAND       const10<>+0(SB), Y4, Y4
 	VPOR        Y0, Y5, Y5
 	VPSLLD      $0x18, Y1, Y0
 	VPSRAD      $0x18, Y0, Y0
@@ -1430,7 +1240,7 @@ block:
 	VPINSRW     $0x06, 2(DX)(CX*2), X0, X0
 	VPINSRW     $0x07, 2(DX)(BX*1), X0, X0
 	VCVTPH2PS   X0, Y0
-	VPXOR       const12<>+0(SB), Y0, Y0
+	VPXOR       const11<>+0(SB), Y0, Y0
 	VMOVUPS     Y0, 2592(SI)
 	ADDQ        $+144, AX
 	ADDQ        $+144, DX
@@ -1440,23 +1250,23 @@ block:
 	VZEROUPPER
 	RET
 
-DATA const10<>+0(SB)/8, $0x3030303030303030
-DATA const10<>+8(SB)/8, $0x3030303030303030
-DATA const10<>+16(SB)/8, $0x3030303030303030
-DATA const10<>+24(SB)/8, $0x3030303030303030
+DATA const9<>+0(SB)/8, $0x3030303030303030
+DATA const9<>+8(SB)/8, $0x3030303030303030
+DATA const9<>+16(SB)/8, $0x3030303030303030
+DATA const9<>+24(SB)/8, $0x3030303030303030
+GLOBL const9<>(SB), RODATA|NOPTR, $32
+
+DATA const10<>+0(SB)/8, $0x3f3f3f3f3f3f3f3f
+DATA const10<>+8(SB)/8, $0x3f3f3f3f3f3f3f3f
+DATA const10<>+16(SB)/8, $0x3f3f3f3f3f3f3f3f
+DATA const10<>+24(SB)/8, $0x3f3f3f3f3f3f3f3f
 GLOBL const10<>(SB), RODATA|NOPTR, $32
 
-DATA const11<>+0(SB)/8, $0x3f3f3f3f3f3f3f3f
-DATA const11<>+8(SB)/8, $0x3f3f3f3f3f3f3f3f
-DATA const11<>+16(SB)/8, $0x3f3f3f3f3f3f3f3f
-DATA const11<>+24(SB)/8, $0x3f3f3f3f3f3f3f3f
+DATA const11<>+0(SB)/8, $0x8000000080000000
+DATA const11<>+8(SB)/8, $0x8000000080000000
+DATA const11<>+16(SB)/8, $0x8000000080000000
+DATA const11<>+24(SB)/8, $0x8000000080000000
 GLOBL const11<>(SB), RODATA|NOPTR, $32
-
-DATA const12<>+0(SB)/8, $0x8000000080000000
-DATA const12<>+8(SB)/8, $0x8000000080000000
-DATA const12<>+16(SB)/8, $0x8000000080000000
-DATA const12<>+24(SB)/8, $0x8000000080000000
-GLOBL const12<>(SB), RODATA|NOPTR, $32
 
 // func panel8UnpackQ5K(dst *byte, w *byte, rowBytes int, nBlocks int, ahead *byte)
 // Requires: AVX, AVX2, F16C, MMX+
@@ -2176,9 +1986,9 @@ block:
 	VPINSRD     $0x03, 4(DX)(BX*1), X1, X1
 	VINSERTI128 $0x01, X1, Y2, Y1
 	VPSRLD      $0x02, Y1, Y3
-	VPAND       const10<>+0(SB), Y3, Y3
+	VPAND       const9<>+0(SB), Y3, Y3
 	VPAND       const1<>+0(SB), Y0, Y4
-	VPAND       const11<>+0(SB), Y1, Y1
+	VPAND       const10<>+0(SB), Y1, Y1
 	VPOR        Y4, Y3, Y3
 	VMOVD       8(AX), X2
 	VPINSRD     $0x01, 8(AX)(CX*1), X2, X2
@@ -2191,9 +2001,9 @@ block:
 	VINSERTI128 $0x01, X4, Y2, Y4
 	VPSRLD      $0x02, Y4, Y5
 	VPSRLD      $0x04, Y0, Y0
-	VPAND       const10<>+0(SB), Y5, Y5
+	VPAND       const9<>+0(SB), Y5, Y5
 	VPAND       const1<>+0(SB), Y0, Y0
-	VPAND       const11<>+0(SB), Y4, Y4
+	VPAND       const10<>+0(SB), Y4, Y4
 	VPOR        Y0, Y5, Y5
 	VPSLLD      $0x18, Y1, Y0
 	VPSRAD      $0x18, Y0, Y0
@@ -2296,7 +2106,7 @@ block:
 	VPINSRW     $0x06, 2(DX)(CX*2), X0, X0
 	VPINSRW     $0x07, 2(DX)(BX*1), X0, X0
 	VCVTPH2PS   X0, Y0
-	VPXOR       const12<>+0(SB), Y0, Y0
+	VPXOR       const11<>+0(SB), Y0, Y0
 	VMOVUPS     Y0, 2592(SI)
 	ADDQ        $+176, AX
 	ADDQ        $+176, DX
@@ -2350,13 +2160,13 @@ block:
 	VPAND       const1<>+0(SB), Y0, Y0
 	VMOVDQU     128(AX), Y1
 	VPSLLW      $0x04, Y1, Y1
-	VPAND       const10<>+0(SB), Y1, Y1
+	VPAND       const9<>+0(SB), Y1, Y1
 	VPOR        Y1, Y0, Y0
 	VMOVDQU     (AX)(CX*1), Y1
 	VPAND       const1<>+0(SB), Y1, Y1
 	VMOVDQU     128(AX)(CX*1), Y3
 	VPSLLW      $0x04, Y3, Y3
-	VPAND       const10<>+0(SB), Y3, Y3
+	VPAND       const9<>+0(SB), Y3, Y3
 	VPOR        Y3, Y1, Y1
 	VPUNPCKLDQ  Y1, Y0, Y3
 	VPUNPCKHDQ  Y1, Y0, Y0
@@ -2364,13 +2174,13 @@ block:
 	VPAND       const1<>+0(SB), Y1, Y1
 	VMOVDQU     128(AX)(CX*2), Y4
 	VPSLLW      $0x04, Y4, Y4
-	VPAND       const10<>+0(SB), Y4, Y4
+	VPAND       const9<>+0(SB), Y4, Y4
 	VPOR        Y4, Y1, Y1
 	VMOVDQU     (AX)(BX*1), Y4
 	VPAND       const1<>+0(SB), Y4, Y4
 	VMOVDQU     128(AX)(BX*1), Y5
 	VPSLLW      $0x04, Y5, Y5
-	VPAND       const10<>+0(SB), Y5, Y5
+	VPAND       const9<>+0(SB), Y5, Y5
 	VPOR        Y5, Y4, Y4
 	VPUNPCKLDQ  Y4, Y1, Y5
 	VPUNPCKHDQ  Y4, Y1, Y1
@@ -2382,13 +2192,13 @@ block:
 	VPAND       const1<>+0(SB), Y1, Y1
 	VMOVDQU     128(DX), Y6
 	VPSLLW      $0x04, Y6, Y6
-	VPAND       const10<>+0(SB), Y6, Y6
+	VPAND       const9<>+0(SB), Y6, Y6
 	VPOR        Y6, Y1, Y1
 	VMOVDQU     (DX)(CX*1), Y6
 	VPAND       const1<>+0(SB), Y6, Y6
 	VMOVDQU     128(DX)(CX*1), Y7
 	VPSLLW      $0x04, Y7, Y7
-	VPAND       const10<>+0(SB), Y7, Y7
+	VPAND       const9<>+0(SB), Y7, Y7
 	VPOR        Y7, Y6, Y6
 	VPUNPCKLDQ  Y6, Y1, Y7
 	VPUNPCKHDQ  Y6, Y1, Y1
@@ -2396,13 +2206,13 @@ block:
 	VPAND       const1<>+0(SB), Y6, Y6
 	VMOVDQU     128(DX)(CX*2), Y8
 	VPSLLW      $0x04, Y8, Y8
-	VPAND       const10<>+0(SB), Y8, Y8
+	VPAND       const9<>+0(SB), Y8, Y8
 	VPOR        Y8, Y6, Y6
 	VMOVDQU     (DX)(BX*1), Y8
 	VPAND       const1<>+0(SB), Y8, Y8
 	VMOVDQU     128(DX)(BX*1), Y9
 	VPSLLW      $0x04, Y9, Y9
-	VPAND       const10<>+0(SB), Y9, Y9
+	VPAND       const9<>+0(SB), Y9, Y9
 	VPOR        Y9, Y8, Y8
 	VPUNPCKLDQ  Y8, Y6, Y9
 	VPUNPCKHDQ  Y8, Y6, Y6
@@ -2430,13 +2240,13 @@ block:
 	VPAND       const1<>+0(SB), Y0, Y0
 	VMOVDQU     128(AX), Y1
 	VPSLLW      $0x02, Y1, Y1
-	VPAND       const10<>+0(SB), Y1, Y1
+	VPAND       const9<>+0(SB), Y1, Y1
 	VPOR        Y1, Y0, Y0
 	VMOVDQU     32(AX)(CX*1), Y1
 	VPAND       const1<>+0(SB), Y1, Y1
 	VMOVDQU     128(AX)(CX*1), Y3
 	VPSLLW      $0x02, Y3, Y3
-	VPAND       const10<>+0(SB), Y3, Y3
+	VPAND       const9<>+0(SB), Y3, Y3
 	VPOR        Y3, Y1, Y1
 	VPUNPCKLDQ  Y1, Y0, Y3
 	VPUNPCKHDQ  Y1, Y0, Y0
@@ -2444,13 +2254,13 @@ block:
 	VPAND       const1<>+0(SB), Y1, Y1
 	VMOVDQU     128(AX)(CX*2), Y4
 	VPSLLW      $0x02, Y4, Y4
-	VPAND       const10<>+0(SB), Y4, Y4
+	VPAND       const9<>+0(SB), Y4, Y4
 	VPOR        Y4, Y1, Y1
 	VMOVDQU     32(AX)(BX*1), Y4
 	VPAND       const1<>+0(SB), Y4, Y4
 	VMOVDQU     128(AX)(BX*1), Y5
 	VPSLLW      $0x02, Y5, Y5
-	VPAND       const10<>+0(SB), Y5, Y5
+	VPAND       const9<>+0(SB), Y5, Y5
 	VPOR        Y5, Y4, Y4
 	VPUNPCKLDQ  Y4, Y1, Y5
 	VPUNPCKHDQ  Y4, Y1, Y1
@@ -2462,13 +2272,13 @@ block:
 	VPAND       const1<>+0(SB), Y1, Y1
 	VMOVDQU     128(DX), Y6
 	VPSLLW      $0x02, Y6, Y6
-	VPAND       const10<>+0(SB), Y6, Y6
+	VPAND       const9<>+0(SB), Y6, Y6
 	VPOR        Y6, Y1, Y1
 	VMOVDQU     32(DX)(CX*1), Y6
 	VPAND       const1<>+0(SB), Y6, Y6
 	VMOVDQU     128(DX)(CX*1), Y7
 	VPSLLW      $0x02, Y7, Y7
-	VPAND       const10<>+0(SB), Y7, Y7
+	VPAND       const9<>+0(SB), Y7, Y7
 	VPOR        Y7, Y6, Y6
 	VPUNPCKLDQ  Y6, Y1, Y7
 	VPUNPCKHDQ  Y6, Y1, Y1
@@ -2476,13 +2286,13 @@ block:
 	VPAND       const1<>+0(SB), Y6, Y6
 	VMOVDQU     128(DX)(CX*2), Y8
 	VPSLLW      $0x02, Y8, Y8
-	VPAND       const10<>+0(SB), Y8, Y8
+	VPAND       const9<>+0(SB), Y8, Y8
 	VPOR        Y8, Y6, Y6
 	VMOVDQU     32(DX)(BX*1), Y8
 	VPAND       const1<>+0(SB), Y8, Y8
 	VMOVDQU     128(DX)(BX*1), Y9
 	VPSLLW      $0x02, Y9, Y9
-	VPAND       const10<>+0(SB), Y9, Y9
+	VPAND       const9<>+0(SB), Y9, Y9
 	VPOR        Y9, Y8, Y8
 	VPUNPCKLDQ  Y8, Y6, Y9
 	VPUNPCKHDQ  Y8, Y6, Y6
@@ -2510,13 +2320,13 @@ block:
 	VPSRLW      $0x04, Y0, Y0
 	VPAND       const1<>+0(SB), Y0, Y0
 	VMOVDQU     128(AX), Y1
-	VPAND       const10<>+0(SB), Y1, Y1
+	VPAND       const9<>+0(SB), Y1, Y1
 	VPOR        Y1, Y0, Y0
 	VMOVDQU     (AX)(CX*1), Y1
 	VPSRLW      $0x04, Y1, Y1
 	VPAND       const1<>+0(SB), Y1, Y1
 	VMOVDQU     128(AX)(CX*1), Y3
-	VPAND       const10<>+0(SB), Y3, Y3
+	VPAND       const9<>+0(SB), Y3, Y3
 	VPOR        Y3, Y1, Y1
 	VPUNPCKLDQ  Y1, Y0, Y3
 	VPUNPCKHDQ  Y1, Y0, Y0
@@ -2524,13 +2334,13 @@ block:
 	VPSRLW      $0x04, Y1, Y1
 	VPAND       const1<>+0(SB), Y1, Y1
 	VMOVDQU     128(AX)(CX*2), Y4
-	VPAND       const10<>+0(SB), Y4, Y4
+	VPAND       const9<>+0(SB), Y4, Y4
 	VPOR        Y4, Y1, Y1
 	VMOVDQU     (AX)(BX*1), Y4
 	VPSRLW      $0x04, Y4, Y4
 	VPAND       const1<>+0(SB), Y4, Y4
 	VMOVDQU     128(AX)(BX*1), Y5
-	VPAND       const10<>+0(SB), Y5, Y5
+	VPAND       const9<>+0(SB), Y5, Y5
 	VPOR        Y5, Y4, Y4
 	VPUNPCKLDQ  Y4, Y1, Y5
 	VPUNPCKHDQ  Y4, Y1, Y1
@@ -2542,13 +2352,13 @@ block:
 	VPSRLW      $0x04, Y1, Y1
 	VPAND       const1<>+0(SB), Y1, Y1
 	VMOVDQU     128(DX), Y6
-	VPAND       const10<>+0(SB), Y6, Y6
+	VPAND       const9<>+0(SB), Y6, Y6
 	VPOR        Y6, Y1, Y1
 	VMOVDQU     (DX)(CX*1), Y6
 	VPSRLW      $0x04, Y6, Y6
 	VPAND       const1<>+0(SB), Y6, Y6
 	VMOVDQU     128(DX)(CX*1), Y7
-	VPAND       const10<>+0(SB), Y7, Y7
+	VPAND       const9<>+0(SB), Y7, Y7
 	VPOR        Y7, Y6, Y6
 	VPUNPCKLDQ  Y6, Y1, Y7
 	VPUNPCKHDQ  Y6, Y1, Y1
@@ -2556,13 +2366,13 @@ block:
 	VPSRLW      $0x04, Y6, Y6
 	VPAND       const1<>+0(SB), Y6, Y6
 	VMOVDQU     128(DX)(CX*2), Y8
-	VPAND       const10<>+0(SB), Y8, Y8
+	VPAND       const9<>+0(SB), Y8, Y8
 	VPOR        Y8, Y6, Y6
 	VMOVDQU     (DX)(BX*1), Y8
 	VPSRLW      $0x04, Y8, Y8
 	VPAND       const1<>+0(SB), Y8, Y8
 	VMOVDQU     128(DX)(BX*1), Y9
-	VPAND       const10<>+0(SB), Y9, Y9
+	VPAND       const9<>+0(SB), Y9, Y9
 	VPOR        Y9, Y8, Y8
 	VPUNPCKLDQ  Y8, Y6, Y9
 	VPUNPCKHDQ  Y8, Y6, Y6
@@ -2591,14 +2401,14 @@ block:
 	VPAND       const1<>+0(SB), Y0, Y0
 	VMOVDQU     128(AX), Y1
 	VPSRLW      $0x02, Y1, Y1
-	VPAND       const10<>+0(SB), Y1, Y1
+	VPAND       const9<>+0(SB), Y1, Y1
 	VPOR        Y1, Y0, Y0
 	VMOVDQU     32(AX)(CX*1), Y1
 	VPSRLW      $0x04, Y1, Y1
 	VPAND       const1<>+0(SB), Y1, Y1
 	VMOVDQU     128(AX)(CX*1), Y3
 	VPSRLW      $0x02, Y3, Y3
-	VPAND       const10<>+0(SB), Y3, Y3
+	VPAND       const9<>+0(SB), Y3, Y3
 	VPOR        Y3, Y1, Y1
 	VPUNPCKLDQ  Y1, Y0, Y3
 	VPUNPCKHDQ  Y1, Y0, Y0
@@ -2607,14 +2417,14 @@ block:
 	VPAND       const1<>+0(SB), Y1, Y1
 	VMOVDQU     128(AX)(CX*2), Y4
 	VPSRLW      $0x02, Y4, Y4
-	VPAND       const10<>+0(SB), Y4, Y4
+	VPAND       const9<>+0(SB), Y4, Y4
 	VPOR        Y4, Y1, Y1
 	VMOVDQU     32(AX)(BX*1), Y4
 	VPSRLW      $0x04, Y4, Y4
 	VPAND       const1<>+0(SB), Y4, Y4
 	VMOVDQU     128(AX)(BX*1), Y5
 	VPSRLW      $0x02, Y5, Y5
-	VPAND       const10<>+0(SB), Y5, Y5
+	VPAND       const9<>+0(SB), Y5, Y5
 	VPOR        Y5, Y4, Y4
 	VPUNPCKLDQ  Y4, Y1, Y5
 	VPUNPCKHDQ  Y4, Y1, Y1
@@ -2627,14 +2437,14 @@ block:
 	VPAND       const1<>+0(SB), Y1, Y1
 	VMOVDQU     128(DX), Y6
 	VPSRLW      $0x02, Y6, Y6
-	VPAND       const10<>+0(SB), Y6, Y6
+	VPAND       const9<>+0(SB), Y6, Y6
 	VPOR        Y6, Y1, Y1
 	VMOVDQU     32(DX)(CX*1), Y6
 	VPSRLW      $0x04, Y6, Y6
 	VPAND       const1<>+0(SB), Y6, Y6
 	VMOVDQU     128(DX)(CX*1), Y7
 	VPSRLW      $0x02, Y7, Y7
-	VPAND       const10<>+0(SB), Y7, Y7
+	VPAND       const9<>+0(SB), Y7, Y7
 	VPOR        Y7, Y6, Y6
 	VPUNPCKLDQ  Y6, Y1, Y7
 	VPUNPCKHDQ  Y6, Y1, Y1
@@ -2643,14 +2453,14 @@ block:
 	VPAND       const1<>+0(SB), Y6, Y6
 	VMOVDQU     128(DX)(CX*2), Y8
 	VPSRLW      $0x02, Y8, Y8
-	VPAND       const10<>+0(SB), Y8, Y8
+	VPAND       const9<>+0(SB), Y8, Y8
 	VPOR        Y8, Y6, Y6
 	VMOVDQU     32(DX)(BX*1), Y8
 	VPSRLW      $0x04, Y8, Y8
 	VPAND       const1<>+0(SB), Y8, Y8
 	VMOVDQU     128(DX)(BX*1), Y9
 	VPSRLW      $0x02, Y9, Y9
-	VPAND       const10<>+0(SB), Y9, Y9
+	VPAND       const9<>+0(SB), Y9, Y9
 	VPOR        Y9, Y8, Y8
 	VPUNPCKLDQ  Y8, Y6, Y9
 	VPUNPCKHDQ  Y8, Y6, Y6
@@ -2678,13 +2488,13 @@ block:
 	VPAND       const1<>+0(SB), Y0, Y0
 	VMOVDQU     160(AX), Y1
 	VPSLLW      $0x04, Y1, Y1
-	VPAND       const10<>+0(SB), Y1, Y1
+	VPAND       const9<>+0(SB), Y1, Y1
 	VPOR        Y1, Y0, Y0
 	VMOVDQU     64(AX)(CX*1), Y1
 	VPAND       const1<>+0(SB), Y1, Y1
 	VMOVDQU     160(AX)(CX*1), Y3
 	VPSLLW      $0x04, Y3, Y3
-	VPAND       const10<>+0(SB), Y3, Y3
+	VPAND       const9<>+0(SB), Y3, Y3
 	VPOR        Y3, Y1, Y1
 	VPUNPCKLDQ  Y1, Y0, Y3
 	VPUNPCKHDQ  Y1, Y0, Y0
@@ -2692,13 +2502,13 @@ block:
 	VPAND       const1<>+0(SB), Y1, Y1
 	VMOVDQU     160(AX)(CX*2), Y4
 	VPSLLW      $0x04, Y4, Y4
-	VPAND       const10<>+0(SB), Y4, Y4
+	VPAND       const9<>+0(SB), Y4, Y4
 	VPOR        Y4, Y1, Y1
 	VMOVDQU     64(AX)(BX*1), Y4
 	VPAND       const1<>+0(SB), Y4, Y4
 	VMOVDQU     160(AX)(BX*1), Y5
 	VPSLLW      $0x04, Y5, Y5
-	VPAND       const10<>+0(SB), Y5, Y5
+	VPAND       const9<>+0(SB), Y5, Y5
 	VPOR        Y5, Y4, Y4
 	VPUNPCKLDQ  Y4, Y1, Y5
 	VPUNPCKHDQ  Y4, Y1, Y1
@@ -2710,13 +2520,13 @@ block:
 	VPAND       const1<>+0(SB), Y1, Y1
 	VMOVDQU     160(DX), Y6
 	VPSLLW      $0x04, Y6, Y6
-	VPAND       const10<>+0(SB), Y6, Y6
+	VPAND       const9<>+0(SB), Y6, Y6
 	VPOR        Y6, Y1, Y1
 	VMOVDQU     64(DX)(CX*1), Y6
 	VPAND       const1<>+0(SB), Y6, Y6
 	VMOVDQU     160(DX)(CX*1), Y7
 	VPSLLW      $0x04, Y7, Y7
-	VPAND       const10<>+0(SB), Y7, Y7
+	VPAND       const9<>+0(SB), Y7, Y7
 	VPOR        Y7, Y6, Y6
 	VPUNPCKLDQ  Y6, Y1, Y7
 	VPUNPCKHDQ  Y6, Y1, Y1
@@ -2724,13 +2534,13 @@ block:
 	VPAND       const1<>+0(SB), Y6, Y6
 	VMOVDQU     160(DX)(CX*2), Y8
 	VPSLLW      $0x04, Y8, Y8
-	VPAND       const10<>+0(SB), Y8, Y8
+	VPAND       const9<>+0(SB), Y8, Y8
 	VPOR        Y8, Y6, Y6
 	VMOVDQU     64(DX)(BX*1), Y8
 	VPAND       const1<>+0(SB), Y8, Y8
 	VMOVDQU     160(DX)(BX*1), Y9
 	VPSLLW      $0x04, Y9, Y9
-	VPAND       const10<>+0(SB), Y9, Y9
+	VPAND       const9<>+0(SB), Y9, Y9
 	VPOR        Y9, Y8, Y8
 	VPUNPCKLDQ  Y8, Y6, Y9
 	VPUNPCKHDQ  Y8, Y6, Y6
@@ -2758,13 +2568,13 @@ block:
 	VPAND       const1<>+0(SB), Y0, Y0
 	VMOVDQU     160(AX), Y1
 	VPSLLW      $0x02, Y1, Y1
-	VPAND       const10<>+0(SB), Y1, Y1
+	VPAND       const9<>+0(SB), Y1, Y1
 	VPOR        Y1, Y0, Y0
 	VMOVDQU     96(AX)(CX*1), Y1
 	VPAND       const1<>+0(SB), Y1, Y1
 	VMOVDQU     160(AX)(CX*1), Y3
 	VPSLLW      $0x02, Y3, Y3
-	VPAND       const10<>+0(SB), Y3, Y3
+	VPAND       const9<>+0(SB), Y3, Y3
 	VPOR        Y3, Y1, Y1
 	VPUNPCKLDQ  Y1, Y0, Y3
 	VPUNPCKHDQ  Y1, Y0, Y0
@@ -2772,13 +2582,13 @@ block:
 	VPAND       const1<>+0(SB), Y1, Y1
 	VMOVDQU     160(AX)(CX*2), Y4
 	VPSLLW      $0x02, Y4, Y4
-	VPAND       const10<>+0(SB), Y4, Y4
+	VPAND       const9<>+0(SB), Y4, Y4
 	VPOR        Y4, Y1, Y1
 	VMOVDQU     96(AX)(BX*1), Y4
 	VPAND       const1<>+0(SB), Y4, Y4
 	VMOVDQU     160(AX)(BX*1), Y5
 	VPSLLW      $0x02, Y5, Y5
-	VPAND       const10<>+0(SB), Y5, Y5
+	VPAND       const9<>+0(SB), Y5, Y5
 	VPOR        Y5, Y4, Y4
 	VPUNPCKLDQ  Y4, Y1, Y5
 	VPUNPCKHDQ  Y4, Y1, Y1
@@ -2790,13 +2600,13 @@ block:
 	VPAND       const1<>+0(SB), Y1, Y1
 	VMOVDQU     160(DX), Y6
 	VPSLLW      $0x02, Y6, Y6
-	VPAND       const10<>+0(SB), Y6, Y6
+	VPAND       const9<>+0(SB), Y6, Y6
 	VPOR        Y6, Y1, Y1
 	VMOVDQU     96(DX)(CX*1), Y6
 	VPAND       const1<>+0(SB), Y6, Y6
 	VMOVDQU     160(DX)(CX*1), Y7
 	VPSLLW      $0x02, Y7, Y7
-	VPAND       const10<>+0(SB), Y7, Y7
+	VPAND       const9<>+0(SB), Y7, Y7
 	VPOR        Y7, Y6, Y6
 	VPUNPCKLDQ  Y6, Y1, Y7
 	VPUNPCKHDQ  Y6, Y1, Y1
@@ -2804,13 +2614,13 @@ block:
 	VPAND       const1<>+0(SB), Y6, Y6
 	VMOVDQU     160(DX)(CX*2), Y8
 	VPSLLW      $0x02, Y8, Y8
-	VPAND       const10<>+0(SB), Y8, Y8
+	VPAND       const9<>+0(SB), Y8, Y8
 	VPOR        Y8, Y6, Y6
 	VMOVDQU     96(DX)(BX*1), Y8
 	VPAND       const1<>+0(SB), Y8, Y8
 	VMOVDQU     160(DX)(BX*1), Y9
 	VPSLLW      $0x02, Y9, Y9
-	VPAND       const10<>+0(SB), Y9, Y9
+	VPAND       const9<>+0(SB), Y9, Y9
 	VPOR        Y9, Y8, Y8
 	VPUNPCKLDQ  Y8, Y6, Y9
 	VPUNPCKHDQ  Y8, Y6, Y6
@@ -2838,13 +2648,13 @@ block:
 	VPSRLW      $0x04, Y0, Y0
 	VPAND       const1<>+0(SB), Y0, Y0
 	VMOVDQU     160(AX), Y1
-	VPAND       const10<>+0(SB), Y1, Y1
+	VPAND       const9<>+0(SB), Y1, Y1
 	VPOR        Y1, Y0, Y0
 	VMOVDQU     64(AX)(CX*1), Y1
 	VPSRLW      $0x04, Y1, Y1
 	VPAND       const1<>+0(SB), Y1, Y1
 	VMOVDQU     160(AX)(CX*1), Y3
-	VPAND       const10<>+0(SB), Y3, Y3
+	VPAND       const9<>+0(SB), Y3, Y3
 	VPOR        Y3, Y1, Y1
 	VPUNPCKLDQ  Y1, Y0, Y3
 	VPUNPCKHDQ  Y1, Y0, Y0
@@ -2852,13 +2662,13 @@ block:
 	VPSRLW      $0x04, Y1, Y1
 	VPAND       const1<>+0(SB), Y1, Y1
 	VMOVDQU     160(AX)(CX*2), Y4
-	VPAND       const10<>+0(SB), Y4, Y4
+	VPAND       const9<>+0(SB), Y4, Y4
 	VPOR        Y4, Y1, Y1
 	VMOVDQU     64(AX)(BX*1), Y4
 	VPSRLW      $0x04, Y4, Y4
 	VPAND       const1<>+0(SB), Y4, Y4
 	VMOVDQU     160(AX)(BX*1), Y5
-	VPAND       const10<>+0(SB), Y5, Y5
+	VPAND       const9<>+0(SB), Y5, Y5
 	VPOR        Y5, Y4, Y4
 	VPUNPCKLDQ  Y4, Y1, Y5
 	VPUNPCKHDQ  Y4, Y1, Y1
@@ -2870,13 +2680,13 @@ block:
 	VPSRLW      $0x04, Y1, Y1
 	VPAND       const1<>+0(SB), Y1, Y1
 	VMOVDQU     160(DX), Y6
-	VPAND       const10<>+0(SB), Y6, Y6
+	VPAND       const9<>+0(SB), Y6, Y6
 	VPOR        Y6, Y1, Y1
 	VMOVDQU     64(DX)(CX*1), Y6
 	VPSRLW      $0x04, Y6, Y6
 	VPAND       const1<>+0(SB), Y6, Y6
 	VMOVDQU     160(DX)(CX*1), Y7
-	VPAND       const10<>+0(SB), Y7, Y7
+	VPAND       const9<>+0(SB), Y7, Y7
 	VPOR        Y7, Y6, Y6
 	VPUNPCKLDQ  Y6, Y1, Y7
 	VPUNPCKHDQ  Y6, Y1, Y1
@@ -2884,13 +2694,13 @@ block:
 	VPSRLW      $0x04, Y6, Y6
 	VPAND       const1<>+0(SB), Y6, Y6
 	VMOVDQU     160(DX)(CX*2), Y8
-	VPAND       const10<>+0(SB), Y8, Y8
+	VPAND       const9<>+0(SB), Y8, Y8
 	VPOR        Y8, Y6, Y6
 	VMOVDQU     64(DX)(BX*1), Y8
 	VPSRLW      $0x04, Y8, Y8
 	VPAND       const1<>+0(SB), Y8, Y8
 	VMOVDQU     160(DX)(BX*1), Y9
-	VPAND       const10<>+0(SB), Y9, Y9
+	VPAND       const9<>+0(SB), Y9, Y9
 	VPOR        Y9, Y8, Y8
 	VPUNPCKLDQ  Y8, Y6, Y9
 	VPUNPCKHDQ  Y8, Y6, Y6
@@ -2919,14 +2729,14 @@ block:
 	VPAND       const1<>+0(SB), Y0, Y0
 	VMOVDQU     160(AX), Y1
 	VPSRLW      $0x02, Y1, Y1
-	VPAND       const10<>+0(SB), Y1, Y1
+	VPAND       const9<>+0(SB), Y1, Y1
 	VPOR        Y1, Y0, Y0
 	VMOVDQU     96(AX)(CX*1), Y1
 	VPSRLW      $0x04, Y1, Y1
 	VPAND       const1<>+0(SB), Y1, Y1
 	VMOVDQU     160(AX)(CX*1), Y3
 	VPSRLW      $0x02, Y3, Y3
-	VPAND       const10<>+0(SB), Y3, Y3
+	VPAND       const9<>+0(SB), Y3, Y3
 	VPOR        Y3, Y1, Y1
 	VPUNPCKLDQ  Y1, Y0, Y3
 	VPUNPCKHDQ  Y1, Y0, Y0
@@ -2935,14 +2745,14 @@ block:
 	VPAND       const1<>+0(SB), Y1, Y1
 	VMOVDQU     160(AX)(CX*2), Y4
 	VPSRLW      $0x02, Y4, Y4
-	VPAND       const10<>+0(SB), Y4, Y4
+	VPAND       const9<>+0(SB), Y4, Y4
 	VPOR        Y4, Y1, Y1
 	VMOVDQU     96(AX)(BX*1), Y4
 	VPSRLW      $0x04, Y4, Y4
 	VPAND       const1<>+0(SB), Y4, Y4
 	VMOVDQU     160(AX)(BX*1), Y5
 	VPSRLW      $0x02, Y5, Y5
-	VPAND       const10<>+0(SB), Y5, Y5
+	VPAND       const9<>+0(SB), Y5, Y5
 	VPOR        Y5, Y4, Y4
 	VPUNPCKLDQ  Y4, Y1, Y5
 	VPUNPCKHDQ  Y4, Y1, Y1
@@ -2955,14 +2765,14 @@ block:
 	VPAND       const1<>+0(SB), Y1, Y1
 	VMOVDQU     160(DX), Y6
 	VPSRLW      $0x02, Y6, Y6
-	VPAND       const10<>+0(SB), Y6, Y6
+	VPAND       const9<>+0(SB), Y6, Y6
 	VPOR        Y6, Y1, Y1
 	VMOVDQU     96(DX)(CX*1), Y6
 	VPSRLW      $0x04, Y6, Y6
 	VPAND       const1<>+0(SB), Y6, Y6
 	VMOVDQU     160(DX)(CX*1), Y7
 	VPSRLW      $0x02, Y7, Y7
-	VPAND       const10<>+0(SB), Y7, Y7
+	VPAND       const9<>+0(SB), Y7, Y7
 	VPOR        Y7, Y6, Y6
 	VPUNPCKLDQ  Y6, Y1, Y7
 	VPUNPCKHDQ  Y6, Y1, Y1
@@ -2971,14 +2781,14 @@ block:
 	VPAND       const1<>+0(SB), Y6, Y6
 	VMOVDQU     160(DX)(CX*2), Y8
 	VPSRLW      $0x02, Y8, Y8
-	VPAND       const10<>+0(SB), Y8, Y8
+	VPAND       const9<>+0(SB), Y8, Y8
 	VPOR        Y8, Y6, Y6
 	VMOVDQU     96(DX)(BX*1), Y8
 	VPSRLW      $0x04, Y8, Y8
 	VPAND       const1<>+0(SB), Y8, Y8
 	VMOVDQU     160(DX)(BX*1), Y9
 	VPSRLW      $0x02, Y9, Y9
-	VPAND       const10<>+0(SB), Y9, Y9
+	VPAND       const9<>+0(SB), Y9, Y9
 	VPOR        Y9, Y8, Y8
 	VPUNPCKLDQ  Y8, Y6, Y9
 	VPUNPCKHDQ  Y8, Y6, Y6
@@ -3202,15 +3012,15 @@ block:
 	PREFETCHT1  640(R8)
 	ADDQ        $+672, R8
 	VMOVDQU     16(AX), Y0
-	VPAND       const13<>+0(SB), Y0, Y0
+	VPAND       const12<>+0(SB), Y0, Y0
 	VMOVDQU     16(AX)(CX*1), Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VPUNPCKLDQ  Y1, Y0, Y2
 	VPUNPCKHDQ  Y1, Y0, Y0
 	VMOVDQU     16(AX)(CX*2), Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     16(AX)(BX*1), Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const12<>+0(SB), Y4, Y4
 	VPUNPCKLDQ  Y4, Y1, Y5
 	VPUNPCKHDQ  Y4, Y1, Y1
 	VPUNPCKLQDQ Y5, Y2, Y4
@@ -3218,15 +3028,15 @@ block:
 	VPUNPCKLQDQ Y1, Y0, Y5
 	VPUNPCKHQDQ Y1, Y0, Y0
 	VMOVDQU     16(DX), Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     16(DX)(CX*1), Y6
-	VPAND       const13<>+0(SB), Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
 	VPUNPCKLDQ  Y6, Y1, Y7
 	VPUNPCKHDQ  Y6, Y1, Y1
 	VMOVDQU     16(DX)(CX*2), Y6
-	VPAND       const13<>+0(SB), Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
 	VMOVDQU     16(DX)(BX*1), Y8
-	VPAND       const13<>+0(SB), Y8, Y8
+	VPAND       const12<>+0(SB), Y8, Y8
 	VPUNPCKLDQ  Y8, Y6, Y9
 	VPUNPCKHDQ  Y8, Y6, Y6
 	VPUNPCKLQDQ Y9, Y7, Y8
@@ -3251,18 +3061,18 @@ block:
 	VMOVDQU     Y2, 224(SI)
 	VMOVDQU     16(AX), Y0
 	VPSRLW      $0x02, Y0, Y0
-	VPAND       const13<>+0(SB), Y0, Y0
+	VPAND       const12<>+0(SB), Y0, Y0
 	VMOVDQU     16(AX)(CX*1), Y1
 	VPSRLW      $0x02, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VPUNPCKLDQ  Y1, Y0, Y2
 	VPUNPCKHDQ  Y1, Y0, Y0
 	VMOVDQU     16(AX)(CX*2), Y1
 	VPSRLW      $0x02, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     16(AX)(BX*1), Y4
 	VPSRLW      $0x02, Y4, Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const12<>+0(SB), Y4, Y4
 	VPUNPCKLDQ  Y4, Y1, Y5
 	VPUNPCKHDQ  Y4, Y1, Y1
 	VPUNPCKLQDQ Y5, Y2, Y4
@@ -3271,18 +3081,18 @@ block:
 	VPUNPCKHQDQ Y1, Y0, Y0
 	VMOVDQU     16(DX), Y1
 	VPSRLW      $0x02, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     16(DX)(CX*1), Y6
 	VPSRLW      $0x02, Y6, Y6
-	VPAND       const13<>+0(SB), Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
 	VPUNPCKLDQ  Y6, Y1, Y7
 	VPUNPCKHDQ  Y6, Y1, Y1
 	VMOVDQU     16(DX)(CX*2), Y6
 	VPSRLW      $0x02, Y6, Y6
-	VPAND       const13<>+0(SB), Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
 	VMOVDQU     16(DX)(BX*1), Y8
 	VPSRLW      $0x02, Y8, Y8
-	VPAND       const13<>+0(SB), Y8, Y8
+	VPAND       const12<>+0(SB), Y8, Y8
 	VPUNPCKLDQ  Y8, Y6, Y9
 	VPUNPCKHDQ  Y8, Y6, Y6
 	VPUNPCKLQDQ Y9, Y7, Y8
@@ -3307,18 +3117,18 @@ block:
 	VMOVDQU     Y2, 480(SI)
 	VMOVDQU     16(AX), Y0
 	VPSRLW      $0x04, Y0, Y0
-	VPAND       const13<>+0(SB), Y0, Y0
+	VPAND       const12<>+0(SB), Y0, Y0
 	VMOVDQU     16(AX)(CX*1), Y1
 	VPSRLW      $0x04, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VPUNPCKLDQ  Y1, Y0, Y2
 	VPUNPCKHDQ  Y1, Y0, Y0
 	VMOVDQU     16(AX)(CX*2), Y1
 	VPSRLW      $0x04, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     16(AX)(BX*1), Y4
 	VPSRLW      $0x04, Y4, Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const12<>+0(SB), Y4, Y4
 	VPUNPCKLDQ  Y4, Y1, Y5
 	VPUNPCKHDQ  Y4, Y1, Y1
 	VPUNPCKLQDQ Y5, Y2, Y4
@@ -3327,18 +3137,18 @@ block:
 	VPUNPCKHQDQ Y1, Y0, Y0
 	VMOVDQU     16(DX), Y1
 	VPSRLW      $0x04, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     16(DX)(CX*1), Y6
 	VPSRLW      $0x04, Y6, Y6
-	VPAND       const13<>+0(SB), Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
 	VPUNPCKLDQ  Y6, Y1, Y7
 	VPUNPCKHDQ  Y6, Y1, Y1
 	VMOVDQU     16(DX)(CX*2), Y6
 	VPSRLW      $0x04, Y6, Y6
-	VPAND       const13<>+0(SB), Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
 	VMOVDQU     16(DX)(BX*1), Y8
 	VPSRLW      $0x04, Y8, Y8
-	VPAND       const13<>+0(SB), Y8, Y8
+	VPAND       const12<>+0(SB), Y8, Y8
 	VPUNPCKLDQ  Y8, Y6, Y9
 	VPUNPCKHDQ  Y8, Y6, Y6
 	VPUNPCKLQDQ Y9, Y7, Y8
@@ -3363,18 +3173,18 @@ block:
 	VMOVDQU     Y2, 736(SI)
 	VMOVDQU     16(AX), Y0
 	VPSRLW      $0x06, Y0, Y0
-	VPAND       const13<>+0(SB), Y0, Y0
+	VPAND       const12<>+0(SB), Y0, Y0
 	VMOVDQU     16(AX)(CX*1), Y1
 	VPSRLW      $0x06, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VPUNPCKLDQ  Y1, Y0, Y2
 	VPUNPCKHDQ  Y1, Y0, Y0
 	VMOVDQU     16(AX)(CX*2), Y1
 	VPSRLW      $0x06, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     16(AX)(BX*1), Y4
 	VPSRLW      $0x06, Y4, Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const12<>+0(SB), Y4, Y4
 	VPUNPCKLDQ  Y4, Y1, Y5
 	VPUNPCKHDQ  Y4, Y1, Y1
 	VPUNPCKLQDQ Y5, Y2, Y4
@@ -3383,18 +3193,18 @@ block:
 	VPUNPCKHQDQ Y1, Y0, Y0
 	VMOVDQU     16(DX), Y1
 	VPSRLW      $0x06, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     16(DX)(CX*1), Y6
 	VPSRLW      $0x06, Y6, Y6
-	VPAND       const13<>+0(SB), Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
 	VPUNPCKLDQ  Y6, Y1, Y7
 	VPUNPCKHDQ  Y6, Y1, Y1
 	VMOVDQU     16(DX)(CX*2), Y6
 	VPSRLW      $0x06, Y6, Y6
-	VPAND       const13<>+0(SB), Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
 	VMOVDQU     16(DX)(BX*1), Y8
 	VPSRLW      $0x06, Y8, Y8
-	VPAND       const13<>+0(SB), Y8, Y8
+	VPAND       const12<>+0(SB), Y8, Y8
 	VPUNPCKLDQ  Y8, Y6, Y9
 	VPUNPCKHDQ  Y8, Y6, Y6
 	VPUNPCKLQDQ Y9, Y7, Y8
@@ -3418,15 +3228,15 @@ block:
 	VPERM2I128  $0x31, Y1, Y0, Y2
 	VMOVDQU     Y2, 992(SI)
 	VMOVDQU     48(AX), Y0
-	VPAND       const13<>+0(SB), Y0, Y0
+	VPAND       const12<>+0(SB), Y0, Y0
 	VMOVDQU     48(AX)(CX*1), Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VPUNPCKLDQ  Y1, Y0, Y2
 	VPUNPCKHDQ  Y1, Y0, Y0
 	VMOVDQU     48(AX)(CX*2), Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     48(AX)(BX*1), Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const12<>+0(SB), Y4, Y4
 	VPUNPCKLDQ  Y4, Y1, Y5
 	VPUNPCKHDQ  Y4, Y1, Y1
 	VPUNPCKLQDQ Y5, Y2, Y4
@@ -3434,15 +3244,15 @@ block:
 	VPUNPCKLQDQ Y1, Y0, Y5
 	VPUNPCKHQDQ Y1, Y0, Y0
 	VMOVDQU     48(DX), Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     48(DX)(CX*1), Y6
-	VPAND       const13<>+0(SB), Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
 	VPUNPCKLDQ  Y6, Y1, Y7
 	VPUNPCKHDQ  Y6, Y1, Y1
 	VMOVDQU     48(DX)(CX*2), Y6
-	VPAND       const13<>+0(SB), Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
 	VMOVDQU     48(DX)(BX*1), Y8
-	VPAND       const13<>+0(SB), Y8, Y8
+	VPAND       const12<>+0(SB), Y8, Y8
 	VPUNPCKLDQ  Y8, Y6, Y9
 	VPUNPCKHDQ  Y8, Y6, Y6
 	VPUNPCKLQDQ Y9, Y7, Y8
@@ -3467,18 +3277,18 @@ block:
 	VMOVDQU     Y2, 1248(SI)
 	VMOVDQU     48(AX), Y0
 	VPSRLW      $0x02, Y0, Y0
-	VPAND       const13<>+0(SB), Y0, Y0
+	VPAND       const12<>+0(SB), Y0, Y0
 	VMOVDQU     48(AX)(CX*1), Y1
 	VPSRLW      $0x02, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VPUNPCKLDQ  Y1, Y0, Y2
 	VPUNPCKHDQ  Y1, Y0, Y0
 	VMOVDQU     48(AX)(CX*2), Y1
 	VPSRLW      $0x02, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     48(AX)(BX*1), Y4
 	VPSRLW      $0x02, Y4, Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const12<>+0(SB), Y4, Y4
 	VPUNPCKLDQ  Y4, Y1, Y5
 	VPUNPCKHDQ  Y4, Y1, Y1
 	VPUNPCKLQDQ Y5, Y2, Y4
@@ -3487,18 +3297,18 @@ block:
 	VPUNPCKHQDQ Y1, Y0, Y0
 	VMOVDQU     48(DX), Y1
 	VPSRLW      $0x02, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     48(DX)(CX*1), Y6
 	VPSRLW      $0x02, Y6, Y6
-	VPAND       const13<>+0(SB), Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
 	VPUNPCKLDQ  Y6, Y1, Y7
 	VPUNPCKHDQ  Y6, Y1, Y1
 	VMOVDQU     48(DX)(CX*2), Y6
 	VPSRLW      $0x02, Y6, Y6
-	VPAND       const13<>+0(SB), Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
 	VMOVDQU     48(DX)(BX*1), Y8
 	VPSRLW      $0x02, Y8, Y8
-	VPAND       const13<>+0(SB), Y8, Y8
+	VPAND       const12<>+0(SB), Y8, Y8
 	VPUNPCKLDQ  Y8, Y6, Y9
 	VPUNPCKHDQ  Y8, Y6, Y6
 	VPUNPCKLQDQ Y9, Y7, Y8
@@ -3523,18 +3333,18 @@ block:
 	VMOVDQU     Y2, 1504(SI)
 	VMOVDQU     48(AX), Y0
 	VPSRLW      $0x04, Y0, Y0
-	VPAND       const13<>+0(SB), Y0, Y0
+	VPAND       const12<>+0(SB), Y0, Y0
 	VMOVDQU     48(AX)(CX*1), Y1
 	VPSRLW      $0x04, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VPUNPCKLDQ  Y1, Y0, Y2
 	VPUNPCKHDQ  Y1, Y0, Y0
 	VMOVDQU     48(AX)(CX*2), Y1
 	VPSRLW      $0x04, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     48(AX)(BX*1), Y4
 	VPSRLW      $0x04, Y4, Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const12<>+0(SB), Y4, Y4
 	VPUNPCKLDQ  Y4, Y1, Y5
 	VPUNPCKHDQ  Y4, Y1, Y1
 	VPUNPCKLQDQ Y5, Y2, Y4
@@ -3543,18 +3353,18 @@ block:
 	VPUNPCKHQDQ Y1, Y0, Y0
 	VMOVDQU     48(DX), Y1
 	VPSRLW      $0x04, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     48(DX)(CX*1), Y6
 	VPSRLW      $0x04, Y6, Y6
-	VPAND       const13<>+0(SB), Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
 	VPUNPCKLDQ  Y6, Y1, Y7
 	VPUNPCKHDQ  Y6, Y1, Y1
 	VMOVDQU     48(DX)(CX*2), Y6
 	VPSRLW      $0x04, Y6, Y6
-	VPAND       const13<>+0(SB), Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
 	VMOVDQU     48(DX)(BX*1), Y8
 	VPSRLW      $0x04, Y8, Y8
-	VPAND       const13<>+0(SB), Y8, Y8
+	VPAND       const12<>+0(SB), Y8, Y8
 	VPUNPCKLDQ  Y8, Y6, Y9
 	VPUNPCKHDQ  Y8, Y6, Y6
 	VPUNPCKLQDQ Y9, Y7, Y8
@@ -3579,18 +3389,18 @@ block:
 	VMOVDQU     Y2, 1760(SI)
 	VMOVDQU     48(AX), Y0
 	VPSRLW      $0x06, Y0, Y0
-	VPAND       const13<>+0(SB), Y0, Y0
+	VPAND       const12<>+0(SB), Y0, Y0
 	VMOVDQU     48(AX)(CX*1), Y1
 	VPSRLW      $0x06, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VPUNPCKLDQ  Y1, Y0, Y2
 	VPUNPCKHDQ  Y1, Y0, Y0
 	VMOVDQU     48(AX)(CX*2), Y1
 	VPSRLW      $0x06, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     48(AX)(BX*1), Y4
 	VPSRLW      $0x06, Y4, Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const12<>+0(SB), Y4, Y4
 	VPUNPCKLDQ  Y4, Y1, Y5
 	VPUNPCKHDQ  Y4, Y1, Y1
 	VPUNPCKLQDQ Y5, Y2, Y4
@@ -3599,18 +3409,18 @@ block:
 	VPUNPCKHQDQ Y1, Y0, Y0
 	VMOVDQU     48(DX), Y1
 	VPSRLW      $0x06, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     48(DX)(CX*1), Y6
 	VPSRLW      $0x06, Y6, Y6
-	VPAND       const13<>+0(SB), Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
 	VPUNPCKLDQ  Y6, Y1, Y7
 	VPUNPCKHDQ  Y6, Y1, Y1
 	VMOVDQU     48(DX)(CX*2), Y6
 	VPSRLW      $0x06, Y6, Y6
-	VPAND       const13<>+0(SB), Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
 	VMOVDQU     48(DX)(BX*1), Y8
 	VPSRLW      $0x06, Y8, Y8
-	VPAND       const13<>+0(SB), Y8, Y8
+	VPAND       const12<>+0(SB), Y8, Y8
 	VPUNPCKLDQ  Y8, Y6, Y9
 	VPUNPCKHDQ  Y8, Y6, Y6
 	VPUNPCKLQDQ Y9, Y7, Y8
@@ -3838,7 +3648,7 @@ block:
 	VPINSRW     $0x06, 82(DX)(CX*2), X0, X0
 	VPINSRW     $0x07, 82(DX)(BX*1), X0, X0
 	VCVTPH2PS   X0, Y0
-	VPXOR       const12<>+0(SB), Y0, Y0
+	VPXOR       const11<>+0(SB), Y0, Y0
 	VMOVUPS     Y0, 2848(SI)
 	ADDQ        $+84, AX
 	ADDQ        $+84, DX
@@ -3848,11 +3658,11 @@ block:
 	VZEROUPPER
 	RET
 
-DATA const13<>+0(SB)/8, $0x0303030303030303
-DATA const13<>+8(SB)/8, $0x0303030303030303
-DATA const13<>+16(SB)/8, $0x0303030303030303
-DATA const13<>+24(SB)/8, $0x0303030303030303
-GLOBL const13<>(SB), RODATA|NOPTR, $32
+DATA const12<>+0(SB)/8, $0x0303030303030303
+DATA const12<>+8(SB)/8, $0x0303030303030303
+DATA const12<>+16(SB)/8, $0x0303030303030303
+DATA const12<>+24(SB)/8, $0x0303030303030303
+GLOBL const12<>(SB), RODATA|NOPTR, $32
 
 // func panel8UnpackQ3K(dst *byte, w *byte, rowBytes int, nBlocks int, ahead *byte)
 // Requires: AVX, AVX2, F16C, MMX+
@@ -3882,30 +3692,30 @@ block:
 	PREFETCHT1  832(R8)
 	ADDQ        $+880, R8
 	VMOVDQU     32(AX), Y0
-	VPAND       const13<>+0(SB), Y0, Y0
+	VPAND       const12<>+0(SB), Y0, Y0
 	VMOVDQU     (AX), Y1
 	VPSLLW      $0x02, Y1, Y1
-	VPAND       const14<>+0(SB), Y1, Y1
+	VPAND       const13<>+0(SB), Y1, Y1
 	VPOR        Y1, Y0, Y0
 	VMOVDQU     32(AX)(CX*1), Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     (AX)(CX*1), Y3
 	VPSLLW      $0x02, Y3, Y3
-	VPAND       const14<>+0(SB), Y3, Y3
+	VPAND       const13<>+0(SB), Y3, Y3
 	VPOR        Y3, Y1, Y1
 	VPUNPCKLDQ  Y1, Y0, Y3
 	VPUNPCKHDQ  Y1, Y0, Y0
 	VMOVDQU     32(AX)(CX*2), Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     (AX)(CX*2), Y4
 	VPSLLW      $0x02, Y4, Y4
-	VPAND       const14<>+0(SB), Y4, Y4
+	VPAND       const13<>+0(SB), Y4, Y4
 	VPOR        Y4, Y1, Y1
 	VMOVDQU     32(AX)(BX*1), Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const12<>+0(SB), Y4, Y4
 	VMOVDQU     (AX)(BX*1), Y5
 	VPSLLW      $0x02, Y5, Y5
-	VPAND       const14<>+0(SB), Y5, Y5
+	VPAND       const13<>+0(SB), Y5, Y5
 	VPOR        Y5, Y4, Y4
 	VPUNPCKLDQ  Y4, Y1, Y5
 	VPUNPCKHDQ  Y4, Y1, Y1
@@ -3914,30 +3724,30 @@ block:
 	VPUNPCKLQDQ Y1, Y0, Y5
 	VPUNPCKHQDQ Y1, Y0, Y0
 	VMOVDQU     32(DX), Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     (DX), Y6
 	VPSLLW      $0x02, Y6, Y6
-	VPAND       const14<>+0(SB), Y6, Y6
+	VPAND       const13<>+0(SB), Y6, Y6
 	VPOR        Y6, Y1, Y1
 	VMOVDQU     32(DX)(CX*1), Y6
-	VPAND       const13<>+0(SB), Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
 	VMOVDQU     (DX)(CX*1), Y7
 	VPSLLW      $0x02, Y7, Y7
-	VPAND       const14<>+0(SB), Y7, Y7
+	VPAND       const13<>+0(SB), Y7, Y7
 	VPOR        Y7, Y6, Y6
 	VPUNPCKLDQ  Y6, Y1, Y7
 	VPUNPCKHDQ  Y6, Y1, Y1
 	VMOVDQU     32(DX)(CX*2), Y6
-	VPAND       const13<>+0(SB), Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
 	VMOVDQU     (DX)(CX*2), Y8
 	VPSLLW      $0x02, Y8, Y8
-	VPAND       const14<>+0(SB), Y8, Y8
+	VPAND       const13<>+0(SB), Y8, Y8
 	VPOR        Y8, Y6, Y6
 	VMOVDQU     32(DX)(BX*1), Y8
-	VPAND       const13<>+0(SB), Y8, Y8
+	VPAND       const12<>+0(SB), Y8, Y8
 	VMOVDQU     (DX)(BX*1), Y9
 	VPSLLW      $0x02, Y9, Y9
-	VPAND       const14<>+0(SB), Y9, Y9
+	VPAND       const13<>+0(SB), Y9, Y9
 	VPOR        Y9, Y8, Y8
 	VPUNPCKLDQ  Y8, Y6, Y9
 	VPUNPCKHDQ  Y8, Y6, Y6
@@ -3963,33 +3773,33 @@ block:
 	VMOVDQU     Y3, 224(SI)
 	VMOVDQU     32(AX), Y0
 	VPSRLW      $0x02, Y0, Y0
-	VPAND       const13<>+0(SB), Y0, Y0
+	VPAND       const12<>+0(SB), Y0, Y0
 	VMOVDQU     (AX), Y1
 	VPSLLW      $0x01, Y1, Y1
-	VPAND       const14<>+0(SB), Y1, Y1
+	VPAND       const13<>+0(SB), Y1, Y1
 	VPOR        Y1, Y0, Y0
 	VMOVDQU     32(AX)(CX*1), Y1
 	VPSRLW      $0x02, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     (AX)(CX*1), Y3
 	VPSLLW      $0x01, Y3, Y3
-	VPAND       const14<>+0(SB), Y3, Y3
+	VPAND       const13<>+0(SB), Y3, Y3
 	VPOR        Y3, Y1, Y1
 	VPUNPCKLDQ  Y1, Y0, Y3
 	VPUNPCKHDQ  Y1, Y0, Y0
 	VMOVDQU     32(AX)(CX*2), Y1
 	VPSRLW      $0x02, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     (AX)(CX*2), Y4
 	VPSLLW      $0x01, Y4, Y4
-	VPAND       const14<>+0(SB), Y4, Y4
+	VPAND       const13<>+0(SB), Y4, Y4
 	VPOR        Y4, Y1, Y1
 	VMOVDQU     32(AX)(BX*1), Y4
 	VPSRLW      $0x02, Y4, Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const12<>+0(SB), Y4, Y4
 	VMOVDQU     (AX)(BX*1), Y5
 	VPSLLW      $0x01, Y5, Y5
-	VPAND       const14<>+0(SB), Y5, Y5
+	VPAND       const13<>+0(SB), Y5, Y5
 	VPOR        Y5, Y4, Y4
 	VPUNPCKLDQ  Y4, Y1, Y5
 	VPUNPCKHDQ  Y4, Y1, Y1
@@ -3999,33 +3809,33 @@ block:
 	VPUNPCKHQDQ Y1, Y0, Y0
 	VMOVDQU     32(DX), Y1
 	VPSRLW      $0x02, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     (DX), Y6
 	VPSLLW      $0x01, Y6, Y6
-	VPAND       const14<>+0(SB), Y6, Y6
+	VPAND       const13<>+0(SB), Y6, Y6
 	VPOR        Y6, Y1, Y1
 	VMOVDQU     32(DX)(CX*1), Y6
 	VPSRLW      $0x02, Y6, Y6
-	VPAND       const13<>+0(SB), Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
 	VMOVDQU     (DX)(CX*1), Y7
 	VPSLLW      $0x01, Y7, Y7
-	VPAND       const14<>+0(SB), Y7, Y7
+	VPAND       const13<>+0(SB), Y7, Y7
 	VPOR        Y7, Y6, Y6
 	VPUNPCKLDQ  Y6, Y1, Y7
 	VPUNPCKHDQ  Y6, Y1, Y1
 	VMOVDQU     32(DX)(CX*2), Y6
 	VPSRLW      $0x02, Y6, Y6
-	VPAND       const13<>+0(SB), Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
 	VMOVDQU     (DX)(CX*2), Y8
 	VPSLLW      $0x01, Y8, Y8
-	VPAND       const14<>+0(SB), Y8, Y8
+	VPAND       const13<>+0(SB), Y8, Y8
 	VPOR        Y8, Y6, Y6
 	VMOVDQU     32(DX)(BX*1), Y8
 	VPSRLW      $0x02, Y8, Y8
-	VPAND       const13<>+0(SB), Y8, Y8
+	VPAND       const12<>+0(SB), Y8, Y8
 	VMOVDQU     (DX)(BX*1), Y9
 	VPSLLW      $0x01, Y9, Y9
-	VPAND       const14<>+0(SB), Y9, Y9
+	VPAND       const13<>+0(SB), Y9, Y9
 	VPOR        Y9, Y8, Y8
 	VPUNPCKLDQ  Y8, Y6, Y9
 	VPUNPCKHDQ  Y8, Y6, Y6
@@ -4051,29 +3861,29 @@ block:
 	VMOVDQU     Y3, 480(SI)
 	VMOVDQU     32(AX), Y0
 	VPSRLW      $0x04, Y0, Y0
-	VPAND       const13<>+0(SB), Y0, Y0
+	VPAND       const12<>+0(SB), Y0, Y0
 	VMOVDQU     (AX), Y1
-	VPAND       const14<>+0(SB), Y1, Y1
+	VPAND       const13<>+0(SB), Y1, Y1
 	VPOR        Y1, Y0, Y0
 	VMOVDQU     32(AX)(CX*1), Y1
 	VPSRLW      $0x04, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     (AX)(CX*1), Y3
-	VPAND       const14<>+0(SB), Y3, Y3
+	VPAND       const13<>+0(SB), Y3, Y3
 	VPOR        Y3, Y1, Y1
 	VPUNPCKLDQ  Y1, Y0, Y3
 	VPUNPCKHDQ  Y1, Y0, Y0
 	VMOVDQU     32(AX)(CX*2), Y1
 	VPSRLW      $0x04, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     (AX)(CX*2), Y4
-	VPAND       const14<>+0(SB), Y4, Y4
+	VPAND       const13<>+0(SB), Y4, Y4
 	VPOR        Y4, Y1, Y1
 	VMOVDQU     32(AX)(BX*1), Y4
 	VPSRLW      $0x04, Y4, Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const12<>+0(SB), Y4, Y4
 	VMOVDQU     (AX)(BX*1), Y5
-	VPAND       const14<>+0(SB), Y5, Y5
+	VPAND       const13<>+0(SB), Y5, Y5
 	VPOR        Y5, Y4, Y4
 	VPUNPCKLDQ  Y4, Y1, Y5
 	VPUNPCKHDQ  Y4, Y1, Y1
@@ -4083,29 +3893,29 @@ block:
 	VPUNPCKHQDQ Y1, Y0, Y0
 	VMOVDQU     32(DX), Y1
 	VPSRLW      $0x04, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     (DX), Y6
-	VPAND       const14<>+0(SB), Y6, Y6
+	VPAND       const13<>+0(SB), Y6, Y6
 	VPOR        Y6, Y1, Y1
 	VMOVDQU     32(DX)(CX*1), Y6
 	VPSRLW      $0x04, Y6, Y6
-	VPAND       const13<>+0(SB), Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
 	VMOVDQU     (DX)(CX*1), Y7
-	VPAND       const14<>+0(SB), Y7, Y7
+	VPAND       const13<>+0(SB), Y7, Y7
 	VPOR        Y7, Y6, Y6
 	VPUNPCKLDQ  Y6, Y1, Y7
 	VPUNPCKHDQ  Y6, Y1, Y1
 	VMOVDQU     32(DX)(CX*2), Y6
 	VPSRLW      $0x04, Y6, Y6
-	VPAND       const13<>+0(SB), Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
 	VMOVDQU     (DX)(CX*2), Y8
-	VPAND       const14<>+0(SB), Y8, Y8
+	VPAND       const13<>+0(SB), Y8, Y8
 	VPOR        Y8, Y6, Y6
 	VMOVDQU     32(DX)(BX*1), Y8
 	VPSRLW      $0x04, Y8, Y8
-	VPAND       const13<>+0(SB), Y8, Y8
+	VPAND       const12<>+0(SB), Y8, Y8
 	VMOVDQU     (DX)(BX*1), Y9
-	VPAND       const14<>+0(SB), Y9, Y9
+	VPAND       const13<>+0(SB), Y9, Y9
 	VPOR        Y9, Y8, Y8
 	VPUNPCKLDQ  Y8, Y6, Y9
 	VPUNPCKHDQ  Y8, Y6, Y6
@@ -4131,33 +3941,33 @@ block:
 	VMOVDQU     Y3, 736(SI)
 	VMOVDQU     32(AX), Y0
 	VPSRLW      $0x06, Y0, Y0
-	VPAND       const13<>+0(SB), Y0, Y0
+	VPAND       const12<>+0(SB), Y0, Y0
 	VMOVDQU     (AX), Y1
 	VPSRLW      $0x01, Y1, Y1
-	VPAND       const14<>+0(SB), Y1, Y1
+	VPAND       const13<>+0(SB), Y1, Y1
 	VPOR        Y1, Y0, Y0
 	VMOVDQU     32(AX)(CX*1), Y1
 	VPSRLW      $0x06, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     (AX)(CX*1), Y3
 	VPSRLW      $0x01, Y3, Y3
-	VPAND       const14<>+0(SB), Y3, Y3
+	VPAND       const13<>+0(SB), Y3, Y3
 	VPOR        Y3, Y1, Y1
 	VPUNPCKLDQ  Y1, Y0, Y3
 	VPUNPCKHDQ  Y1, Y0, Y0
 	VMOVDQU     32(AX)(CX*2), Y1
 	VPSRLW      $0x06, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     (AX)(CX*2), Y4
 	VPSRLW      $0x01, Y4, Y4
-	VPAND       const14<>+0(SB), Y4, Y4
+	VPAND       const13<>+0(SB), Y4, Y4
 	VPOR        Y4, Y1, Y1
 	VMOVDQU     32(AX)(BX*1), Y4
 	VPSRLW      $0x06, Y4, Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const12<>+0(SB), Y4, Y4
 	VMOVDQU     (AX)(BX*1), Y5
 	VPSRLW      $0x01, Y5, Y5
-	VPAND       const14<>+0(SB), Y5, Y5
+	VPAND       const13<>+0(SB), Y5, Y5
 	VPOR        Y5, Y4, Y4
 	VPUNPCKLDQ  Y4, Y1, Y5
 	VPUNPCKHDQ  Y4, Y1, Y1
@@ -4167,33 +3977,33 @@ block:
 	VPUNPCKHQDQ Y1, Y0, Y0
 	VMOVDQU     32(DX), Y1
 	VPSRLW      $0x06, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     (DX), Y6
 	VPSRLW      $0x01, Y6, Y6
-	VPAND       const14<>+0(SB), Y6, Y6
+	VPAND       const13<>+0(SB), Y6, Y6
 	VPOR        Y6, Y1, Y1
 	VMOVDQU     32(DX)(CX*1), Y6
 	VPSRLW      $0x06, Y6, Y6
-	VPAND       const13<>+0(SB), Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
 	VMOVDQU     (DX)(CX*1), Y7
 	VPSRLW      $0x01, Y7, Y7
-	VPAND       const14<>+0(SB), Y7, Y7
+	VPAND       const13<>+0(SB), Y7, Y7
 	VPOR        Y7, Y6, Y6
 	VPUNPCKLDQ  Y6, Y1, Y7
 	VPUNPCKHDQ  Y6, Y1, Y1
 	VMOVDQU     32(DX)(CX*2), Y6
 	VPSRLW      $0x06, Y6, Y6
-	VPAND       const13<>+0(SB), Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
 	VMOVDQU     (DX)(CX*2), Y8
 	VPSRLW      $0x01, Y8, Y8
-	VPAND       const14<>+0(SB), Y8, Y8
+	VPAND       const13<>+0(SB), Y8, Y8
 	VPOR        Y8, Y6, Y6
 	VMOVDQU     32(DX)(BX*1), Y8
 	VPSRLW      $0x06, Y8, Y8
-	VPAND       const13<>+0(SB), Y8, Y8
+	VPAND       const12<>+0(SB), Y8, Y8
 	VMOVDQU     (DX)(BX*1), Y9
 	VPSRLW      $0x01, Y9, Y9
-	VPAND       const14<>+0(SB), Y9, Y9
+	VPAND       const13<>+0(SB), Y9, Y9
 	VPOR        Y9, Y8, Y8
 	VPUNPCKLDQ  Y8, Y6, Y9
 	VPUNPCKHDQ  Y8, Y6, Y6
@@ -4218,30 +4028,30 @@ block:
 	VPERM2I128  $0x31, Y1, Y0, Y3
 	VMOVDQU     Y3, 992(SI)
 	VMOVDQU     64(AX), Y0
-	VPAND       const13<>+0(SB), Y0, Y0
+	VPAND       const12<>+0(SB), Y0, Y0
 	VMOVDQU     (AX), Y1
 	VPSRLW      $0x02, Y1, Y1
-	VPAND       const14<>+0(SB), Y1, Y1
+	VPAND       const13<>+0(SB), Y1, Y1
 	VPOR        Y1, Y0, Y0
 	VMOVDQU     64(AX)(CX*1), Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     (AX)(CX*1), Y3
 	VPSRLW      $0x02, Y3, Y3
-	VPAND       const14<>+0(SB), Y3, Y3
+	VPAND       const13<>+0(SB), Y3, Y3
 	VPOR        Y3, Y1, Y1
 	VPUNPCKLDQ  Y1, Y0, Y3
 	VPUNPCKHDQ  Y1, Y0, Y0
 	VMOVDQU     64(AX)(CX*2), Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     (AX)(CX*2), Y4
 	VPSRLW      $0x02, Y4, Y4
-	VPAND       const14<>+0(SB), Y4, Y4
+	VPAND       const13<>+0(SB), Y4, Y4
 	VPOR        Y4, Y1, Y1
 	VMOVDQU     64(AX)(BX*1), Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const12<>+0(SB), Y4, Y4
 	VMOVDQU     (AX)(BX*1), Y5
 	VPSRLW      $0x02, Y5, Y5
-	VPAND       const14<>+0(SB), Y5, Y5
+	VPAND       const13<>+0(SB), Y5, Y5
 	VPOR        Y5, Y4, Y4
 	VPUNPCKLDQ  Y4, Y1, Y5
 	VPUNPCKHDQ  Y4, Y1, Y1
@@ -4250,30 +4060,30 @@ block:
 	VPUNPCKLQDQ Y1, Y0, Y5
 	VPUNPCKHQDQ Y1, Y0, Y0
 	VMOVDQU     64(DX), Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     (DX), Y6
 	VPSRLW      $0x02, Y6, Y6
-	VPAND       const14<>+0(SB), Y6, Y6
+	VPAND       const13<>+0(SB), Y6, Y6
 	VPOR        Y6, Y1, Y1
 	VMOVDQU     64(DX)(CX*1), Y6
-	VPAND       const13<>+0(SB), Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
 	VMOVDQU     (DX)(CX*1), Y7
 	VPSRLW      $0x02, Y7, Y7
-	VPAND       const14<>+0(SB), Y7, Y7
+	VPAND       const13<>+0(SB), Y7, Y7
 	VPOR        Y7, Y6, Y6
 	VPUNPCKLDQ  Y6, Y1, Y7
 	VPUNPCKHDQ  Y6, Y1, Y1
 	VMOVDQU     64(DX)(CX*2), Y6
-	VPAND       const13<>+0(SB), Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
 	VMOVDQU     (DX)(CX*2), Y8
 	VPSRLW      $0x02, Y8, Y8
-	VPAND       const14<>+0(SB), Y8, Y8
+	VPAND       const13<>+0(SB), Y8, Y8
 	VPOR        Y8, Y6, Y6
 	VMOVDQU     64(DX)(BX*1), Y8
-	VPAND       const13<>+0(SB), Y8, Y8
+	VPAND       const12<>+0(SB), Y8, Y8
 	VMOVDQU     (DX)(BX*1), Y9
 	VPSRLW      $0x02, Y9, Y9
-	VPAND       const14<>+0(SB), Y9, Y9
+	VPAND       const13<>+0(SB), Y9, Y9
 	VPOR        Y9, Y8, Y8
 	VPUNPCKLDQ  Y8, Y6, Y9
 	VPUNPCKHDQ  Y8, Y6, Y6
@@ -4299,33 +4109,33 @@ block:
 	VMOVDQU     Y3, 1248(SI)
 	VMOVDQU     64(AX), Y0
 	VPSRLW      $0x02, Y0, Y0
-	VPAND       const13<>+0(SB), Y0, Y0
+	VPAND       const12<>+0(SB), Y0, Y0
 	VMOVDQU     (AX), Y1
 	VPSRLW      $0x03, Y1, Y1
-	VPAND       const14<>+0(SB), Y1, Y1
+	VPAND       const13<>+0(SB), Y1, Y1
 	VPOR        Y1, Y0, Y0
 	VMOVDQU     64(AX)(CX*1), Y1
 	VPSRLW      $0x02, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     (AX)(CX*1), Y3
 	VPSRLW      $0x03, Y3, Y3
-	VPAND       const14<>+0(SB), Y3, Y3
+	VPAND       const13<>+0(SB), Y3, Y3
 	VPOR        Y3, Y1, Y1
 	VPUNPCKLDQ  Y1, Y0, Y3
 	VPUNPCKHDQ  Y1, Y0, Y0
 	VMOVDQU     64(AX)(CX*2), Y1
 	VPSRLW      $0x02, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     (AX)(CX*2), Y4
 	VPSRLW      $0x03, Y4, Y4
-	VPAND       const14<>+0(SB), Y4, Y4
+	VPAND       const13<>+0(SB), Y4, Y4
 	VPOR        Y4, Y1, Y1
 	VMOVDQU     64(AX)(BX*1), Y4
 	VPSRLW      $0x02, Y4, Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const12<>+0(SB), Y4, Y4
 	VMOVDQU     (AX)(BX*1), Y5
 	VPSRLW      $0x03, Y5, Y5
-	VPAND       const14<>+0(SB), Y5, Y5
+	VPAND       const13<>+0(SB), Y5, Y5
 	VPOR        Y5, Y4, Y4
 	VPUNPCKLDQ  Y4, Y1, Y5
 	VPUNPCKHDQ  Y4, Y1, Y1
@@ -4335,33 +4145,33 @@ block:
 	VPUNPCKHQDQ Y1, Y0, Y0
 	VMOVDQU     64(DX), Y1
 	VPSRLW      $0x02, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     (DX), Y6
 	VPSRLW      $0x03, Y6, Y6
-	VPAND       const14<>+0(SB), Y6, Y6
+	VPAND       const13<>+0(SB), Y6, Y6
 	VPOR        Y6, Y1, Y1
 	VMOVDQU     64(DX)(CX*1), Y6
 	VPSRLW      $0x02, Y6, Y6
-	VPAND       const13<>+0(SB), Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
 	VMOVDQU     (DX)(CX*1), Y7
 	VPSRLW      $0x03, Y7, Y7
-	VPAND       const14<>+0(SB), Y7, Y7
+	VPAND       const13<>+0(SB), Y7, Y7
 	VPOR        Y7, Y6, Y6
 	VPUNPCKLDQ  Y6, Y1, Y7
 	VPUNPCKHDQ  Y6, Y1, Y1
 	VMOVDQU     64(DX)(CX*2), Y6
 	VPSRLW      $0x02, Y6, Y6
-	VPAND       const13<>+0(SB), Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
 	VMOVDQU     (DX)(CX*2), Y8
 	VPSRLW      $0x03, Y8, Y8
-	VPAND       const14<>+0(SB), Y8, Y8
+	VPAND       const13<>+0(SB), Y8, Y8
 	VPOR        Y8, Y6, Y6
 	VMOVDQU     64(DX)(BX*1), Y8
 	VPSRLW      $0x02, Y8, Y8
-	VPAND       const13<>+0(SB), Y8, Y8
+	VPAND       const12<>+0(SB), Y8, Y8
 	VMOVDQU     (DX)(BX*1), Y9
 	VPSRLW      $0x03, Y9, Y9
-	VPAND       const14<>+0(SB), Y9, Y9
+	VPAND       const13<>+0(SB), Y9, Y9
 	VPOR        Y9, Y8, Y8
 	VPUNPCKLDQ  Y8, Y6, Y9
 	VPUNPCKHDQ  Y8, Y6, Y6
@@ -4387,33 +4197,33 @@ block:
 	VMOVDQU     Y3, 1504(SI)
 	VMOVDQU     64(AX), Y0
 	VPSRLW      $0x04, Y0, Y0
-	VPAND       const13<>+0(SB), Y0, Y0
+	VPAND       const12<>+0(SB), Y0, Y0
 	VMOVDQU     (AX), Y1
 	VPSRLW      $0x04, Y1, Y1
-	VPAND       const14<>+0(SB), Y1, Y1
+	VPAND       const13<>+0(SB), Y1, Y1
 	VPOR        Y1, Y0, Y0
 	VMOVDQU     64(AX)(CX*1), Y1
 	VPSRLW      $0x04, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     (AX)(CX*1), Y3
 	VPSRLW      $0x04, Y3, Y3
-	VPAND       const14<>+0(SB), Y3, Y3
+	VPAND       const13<>+0(SB), Y3, Y3
 	VPOR        Y3, Y1, Y1
 	VPUNPCKLDQ  Y1, Y0, Y3
 	VPUNPCKHDQ  Y1, Y0, Y0
 	VMOVDQU     64(AX)(CX*2), Y1
 	VPSRLW      $0x04, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     (AX)(CX*2), Y4
 	VPSRLW      $0x04, Y4, Y4
-	VPAND       const14<>+0(SB), Y4, Y4
+	VPAND       const13<>+0(SB), Y4, Y4
 	VPOR        Y4, Y1, Y1
 	VMOVDQU     64(AX)(BX*1), Y4
 	VPSRLW      $0x04, Y4, Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const12<>+0(SB), Y4, Y4
 	VMOVDQU     (AX)(BX*1), Y5
 	VPSRLW      $0x04, Y5, Y5
-	VPAND       const14<>+0(SB), Y5, Y5
+	VPAND       const13<>+0(SB), Y5, Y5
 	VPOR        Y5, Y4, Y4
 	VPUNPCKLDQ  Y4, Y1, Y5
 	VPUNPCKHDQ  Y4, Y1, Y1
@@ -4423,33 +4233,33 @@ block:
 	VPUNPCKHQDQ Y1, Y0, Y0
 	VMOVDQU     64(DX), Y1
 	VPSRLW      $0x04, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     (DX), Y6
 	VPSRLW      $0x04, Y6, Y6
-	VPAND       const14<>+0(SB), Y6, Y6
+	VPAND       const13<>+0(SB), Y6, Y6
 	VPOR        Y6, Y1, Y1
 	VMOVDQU     64(DX)(CX*1), Y6
 	VPSRLW      $0x04, Y6, Y6
-	VPAND       const13<>+0(SB), Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
 	VMOVDQU     (DX)(CX*1), Y7
 	VPSRLW      $0x04, Y7, Y7
-	VPAND       const14<>+0(SB), Y7, Y7
+	VPAND       const13<>+0(SB), Y7, Y7
 	VPOR        Y7, Y6, Y6
 	VPUNPCKLDQ  Y6, Y1, Y7
 	VPUNPCKHDQ  Y6, Y1, Y1
 	VMOVDQU     64(DX)(CX*2), Y6
 	VPSRLW      $0x04, Y6, Y6
-	VPAND       const13<>+0(SB), Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
 	VMOVDQU     (DX)(CX*2), Y8
 	VPSRLW      $0x04, Y8, Y8
-	VPAND       const14<>+0(SB), Y8, Y8
+	VPAND       const13<>+0(SB), Y8, Y8
 	VPOR        Y8, Y6, Y6
 	VMOVDQU     64(DX)(BX*1), Y8
 	VPSRLW      $0x04, Y8, Y8
-	VPAND       const13<>+0(SB), Y8, Y8
+	VPAND       const12<>+0(SB), Y8, Y8
 	VMOVDQU     (DX)(BX*1), Y9
 	VPSRLW      $0x04, Y9, Y9
-	VPAND       const14<>+0(SB), Y9, Y9
+	VPAND       const13<>+0(SB), Y9, Y9
 	VPOR        Y9, Y8, Y8
 	VPUNPCKLDQ  Y8, Y6, Y9
 	VPUNPCKHDQ  Y8, Y6, Y6
@@ -4475,33 +4285,33 @@ block:
 	VMOVDQU     Y3, 1760(SI)
 	VMOVDQU     64(AX), Y0
 	VPSRLW      $0x06, Y0, Y0
-	VPAND       const13<>+0(SB), Y0, Y0
+	VPAND       const12<>+0(SB), Y0, Y0
 	VMOVDQU     (AX), Y1
 	VPSRLW      $0x05, Y1, Y1
-	VPAND       const14<>+0(SB), Y1, Y1
+	VPAND       const13<>+0(SB), Y1, Y1
 	VPOR        Y1, Y0, Y0
 	VMOVDQU     64(AX)(CX*1), Y1
 	VPSRLW      $0x06, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     (AX)(CX*1), Y3
 	VPSRLW      $0x05, Y3, Y3
-	VPAND       const14<>+0(SB), Y3, Y3
+	VPAND       const13<>+0(SB), Y3, Y3
 	VPOR        Y3, Y1, Y1
 	VPUNPCKLDQ  Y1, Y0, Y3
 	VPUNPCKHDQ  Y1, Y0, Y0
 	VMOVDQU     64(AX)(CX*2), Y1
 	VPSRLW      $0x06, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     (AX)(CX*2), Y4
 	VPSRLW      $0x05, Y4, Y4
-	VPAND       const14<>+0(SB), Y4, Y4
+	VPAND       const13<>+0(SB), Y4, Y4
 	VPOR        Y4, Y1, Y1
 	VMOVDQU     64(AX)(BX*1), Y4
 	VPSRLW      $0x06, Y4, Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const12<>+0(SB), Y4, Y4
 	VMOVDQU     (AX)(BX*1), Y5
 	VPSRLW      $0x05, Y5, Y5
-	VPAND       const14<>+0(SB), Y5, Y5
+	VPAND       const13<>+0(SB), Y5, Y5
 	VPOR        Y5, Y4, Y4
 	VPUNPCKLDQ  Y4, Y1, Y5
 	VPUNPCKHDQ  Y4, Y1, Y1
@@ -4511,33 +4321,33 @@ block:
 	VPUNPCKHQDQ Y1, Y0, Y0
 	VMOVDQU     64(DX), Y1
 	VPSRLW      $0x06, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     (DX), Y6
 	VPSRLW      $0x05, Y6, Y6
-	VPAND       const14<>+0(SB), Y6, Y6
+	VPAND       const13<>+0(SB), Y6, Y6
 	VPOR        Y6, Y1, Y1
 	VMOVDQU     64(DX)(CX*1), Y6
 	VPSRLW      $0x06, Y6, Y6
-	VPAND       const13<>+0(SB), Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
 	VMOVDQU     (DX)(CX*1), Y7
 	VPSRLW      $0x05, Y7, Y7
-	VPAND       const14<>+0(SB), Y7, Y7
+	VPAND       const13<>+0(SB), Y7, Y7
 	VPOR        Y7, Y6, Y6
 	VPUNPCKLDQ  Y6, Y1, Y7
 	VPUNPCKHDQ  Y6, Y1, Y1
 	VMOVDQU     64(DX)(CX*2), Y6
 	VPSRLW      $0x06, Y6, Y6
-	VPAND       const13<>+0(SB), Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
 	VMOVDQU     (DX)(CX*2), Y8
 	VPSRLW      $0x05, Y8, Y8
-	VPAND       const14<>+0(SB), Y8, Y8
+	VPAND       const13<>+0(SB), Y8, Y8
 	VPOR        Y8, Y6, Y6
 	VMOVDQU     64(DX)(BX*1), Y8
 	VPSRLW      $0x06, Y8, Y8
-	VPAND       const13<>+0(SB), Y8, Y8
+	VPAND       const12<>+0(SB), Y8, Y8
 	VMOVDQU     (DX)(BX*1), Y9
 	VPSRLW      $0x05, Y9, Y9
-	VPAND       const14<>+0(SB), Y9, Y9
+	VPAND       const13<>+0(SB), Y9, Y9
 	VPOR        Y9, Y8, Y8
 	VPUNPCKLDQ  Y8, Y6, Y9
 	VPUNPCKHDQ  Y8, Y6, Y6
@@ -4579,11 +4389,11 @@ block:
 	VPINSRD     $0x02, 104(DX)(CX*2), X1, X1
 	VPINSRD     $0x03, 104(DX)(BX*1), X1, X1
 	VINSERTI128 $0x01, X1, Y2, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VPSLLD      $0x04, Y1, Y1
 	VPAND       const1<>+0(SB), Y0, Y0
 	VPOR        Y1, Y0, Y0
-	VPSUBB      const15<>+0(SB), Y0, Y0
+	VPSUBB      const14<>+0(SB), Y0, Y0
 	VPSLLD      $0x18, Y0, Y1
 	VPSRAD      $0x18, Y1, Y1
 	VPSLLD      $0x10, Y1, Y3
@@ -4633,11 +4443,11 @@ block:
 	VPINSRD     $0x03, 104(DX)(BX*1), X1, X1
 	VINSERTI128 $0x01, X1, Y2, Y1
 	VPSRLD      $0x02, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VPSLLD      $0x04, Y1, Y1
 	VPAND       const1<>+0(SB), Y0, Y0
 	VPOR        Y1, Y0, Y0
-	VPSUBB      const15<>+0(SB), Y0, Y0
+	VPSUBB      const14<>+0(SB), Y0, Y0
 	VPSLLD      $0x18, Y0, Y1
 	VPSRAD      $0x18, Y1, Y1
 	VPSLLD      $0x10, Y1, Y3
@@ -4688,11 +4498,11 @@ block:
 	VPINSRD     $0x03, 104(DX)(BX*1), X1, X1
 	VINSERTI128 $0x01, X1, Y2, Y1
 	VPSRLD      $0x04, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VPSLLD      $0x04, Y1, Y1
 	VPAND       const1<>+0(SB), Y0, Y0
 	VPOR        Y1, Y0, Y0
-	VPSUBB      const15<>+0(SB), Y0, Y0
+	VPSUBB      const14<>+0(SB), Y0, Y0
 	VPSLLD      $0x18, Y0, Y1
 	VPSRAD      $0x18, Y1, Y1
 	VPSLLD      $0x10, Y1, Y3
@@ -4743,11 +4553,11 @@ block:
 	VPINSRD     $0x03, 104(DX)(BX*1), X1, X1
 	VINSERTI128 $0x01, X1, Y2, Y1
 	VPSRLD      $0x06, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VPSLLD      $0x04, Y1, Y1
 	VPAND       const1<>+0(SB), Y0, Y0
 	VPOR        Y1, Y0, Y0
-	VPSUBB      const15<>+0(SB), Y0, Y0
+	VPSUBB      const14<>+0(SB), Y0, Y0
 	VPSLLD      $0x18, Y0, Y1
 	VPSRAD      $0x18, Y1, Y1
 	VPSLLD      $0x10, Y1, Y3
@@ -4797,915 +4607,17 @@ block:
 	VZEROUPPER
 	RET
 
-DATA const14<>+0(SB)/8, $0x0404040404040404
-DATA const14<>+8(SB)/8, $0x0404040404040404
-DATA const14<>+16(SB)/8, $0x0404040404040404
-DATA const14<>+24(SB)/8, $0x0404040404040404
+DATA const13<>+0(SB)/8, $0x0404040404040404
+DATA const13<>+8(SB)/8, $0x0404040404040404
+DATA const13<>+16(SB)/8, $0x0404040404040404
+DATA const13<>+24(SB)/8, $0x0404040404040404
+GLOBL const13<>(SB), RODATA|NOPTR, $32
+
+DATA const14<>+0(SB)/8, $0x2020202020202020
+DATA const14<>+8(SB)/8, $0x2020202020202020
+DATA const14<>+16(SB)/8, $0x2020202020202020
+DATA const14<>+24(SB)/8, $0x2020202020202020
 GLOBL const14<>(SB), RODATA|NOPTR, $32
-
-DATA const15<>+0(SB)/8, $0x2020202020202020
-DATA const15<>+8(SB)/8, $0x2020202020202020
-DATA const15<>+16(SB)/8, $0x2020202020202020
-DATA const15<>+24(SB)/8, $0x2020202020202020
-GLOBL const15<>(SB), RODATA|NOPTR, $32
-
-// func panel8UnpackIQ4XS(dst *byte, w *byte, rowBytes int, nBlocks int, ahead *byte)
-// Requires: AVX, AVX2, F16C, MMX+
-TEXT ·panel8UnpackIQ4XS(SB), NOSPLIT, $0-40
-	MOVQ w+8(FP), AX
-	MOVQ rowBytes+16(FP), CX
-	LEAQ (AX)(CX*4), DX
-	LEAQ (CX)(CX*2), BX
-	MOVQ dst+0(FP), SI
-	MOVQ nBlocks+24(FP), DI
-	MOVQ ahead+32(FP), R8
-
-block:
-	PREFETCHT1     (R8)
-	PREFETCHT1     64(R8)
-	PREFETCHT1     128(R8)
-	PREFETCHT1     192(R8)
-	PREFETCHT1     256(R8)
-	PREFETCHT1     320(R8)
-	PREFETCHT1     384(R8)
-	PREFETCHT1     448(R8)
-	PREFETCHT1     512(R8)
-	PREFETCHT1     576(R8)
-	PREFETCHT1     640(R8)
-	PREFETCHT1     704(R8)
-	PREFETCHT1     768(R8)
-	PREFETCHT1     832(R8)
-	PREFETCHT1     896(R8)
-	PREFETCHT1     960(R8)
-	PREFETCHT1     1024(R8)
-	ADDQ           $+1088, R8
-	VBROADCASTI128 8(AX), Y0
-	VPSRLVQ        const0<>+0(SB), Y0, Y0
-	VPAND          const1<>+0(SB), Y0, Y0
-	VMOVDQU        const5<>+0(SB), Y1
-	VPSHUFB        Y0, Y1, Y0
-	VBROADCASTI128 8(AX)(CX*1), Y1
-	VPSRLVQ        const0<>+0(SB), Y1, Y1
-	VPAND          const1<>+0(SB), Y1, Y1
-	VMOVDQU        const5<>+0(SB), Y3
-	VPSHUFB        Y1, Y3, Y1
-	VPUNPCKLDQ     Y1, Y0, Y3
-	VPUNPCKHDQ     Y1, Y0, Y0
-	VBROADCASTI128 8(AX)(CX*2), Y1
-	VPSRLVQ        const0<>+0(SB), Y1, Y1
-	VPAND          const1<>+0(SB), Y1, Y1
-	VMOVDQU        const5<>+0(SB), Y4
-	VPSHUFB        Y1, Y4, Y1
-	VBROADCASTI128 8(AX)(BX*1), Y4
-	VPSRLVQ        const0<>+0(SB), Y4, Y4
-	VPAND          const1<>+0(SB), Y4, Y4
-	VMOVDQU        const5<>+0(SB), Y5
-	VPSHUFB        Y4, Y5, Y4
-	VPUNPCKLDQ     Y4, Y1, Y5
-	VPUNPCKHDQ     Y4, Y1, Y1
-	VPUNPCKLQDQ    Y5, Y3, Y4
-	VPUNPCKHQDQ    Y5, Y3, Y3
-	VPUNPCKLQDQ    Y1, Y0, Y5
-	VPUNPCKHQDQ    Y1, Y0, Y0
-	VBROADCASTI128 8(DX), Y1
-	VPSRLVQ        const0<>+0(SB), Y1, Y1
-	VPAND          const1<>+0(SB), Y1, Y1
-	VMOVDQU        const5<>+0(SB), Y6
-	VPSHUFB        Y1, Y6, Y1
-	VBROADCASTI128 8(DX)(CX*1), Y6
-	VPSRLVQ        const0<>+0(SB), Y6, Y6
-	VPAND          const1<>+0(SB), Y6, Y6
-	VMOVDQU        const5<>+0(SB), Y7
-	VPSHUFB        Y6, Y7, Y6
-	VPUNPCKLDQ     Y6, Y1, Y7
-	VPUNPCKHDQ     Y6, Y1, Y1
-	VBROADCASTI128 8(DX)(CX*2), Y6
-	VPSRLVQ        const0<>+0(SB), Y6, Y6
-	VPAND          const1<>+0(SB), Y6, Y6
-	VMOVDQU        const5<>+0(SB), Y8
-	VPSHUFB        Y6, Y8, Y6
-	VBROADCASTI128 8(DX)(BX*1), Y8
-	VPSRLVQ        const0<>+0(SB), Y8, Y8
-	VPAND          const1<>+0(SB), Y8, Y8
-	VMOVDQU        const5<>+0(SB), Y9
-	VPSHUFB        Y8, Y9, Y8
-	VPUNPCKLDQ     Y8, Y6, Y9
-	VPUNPCKHDQ     Y8, Y6, Y6
-	VPUNPCKLQDQ    Y9, Y7, Y8
-	VPUNPCKHQDQ    Y9, Y7, Y7
-	VPUNPCKLQDQ    Y6, Y1, Y9
-	VPUNPCKHQDQ    Y6, Y1, Y1
-	VPERM2I128     $0x20, Y8, Y4, Y6
-	VMOVDQU        Y6, (SI)
-	VPERM2I128     $0x31, Y8, Y4, Y6
-	VMOVDQU        Y6, 128(SI)
-	VPERM2I128     $0x20, Y7, Y3, Y4
-	VMOVDQU        Y4, 32(SI)
-	VPERM2I128     $0x31, Y7, Y3, Y4
-	VMOVDQU        Y4, 160(SI)
-	VPERM2I128     $0x20, Y9, Y5, Y3
-	VMOVDQU        Y3, 64(SI)
-	VPERM2I128     $0x31, Y9, Y5, Y3
-	VMOVDQU        Y3, 192(SI)
-	VPERM2I128     $0x20, Y1, Y0, Y3
-	VMOVDQU        Y3, 96(SI)
-	VPERM2I128     $0x31, Y1, Y0, Y3
-	VMOVDQU        Y3, 224(SI)
-	VBROADCASTI128 24(AX), Y0
-	VPSRLVQ        const0<>+0(SB), Y0, Y0
-	VPAND          const1<>+0(SB), Y0, Y0
-	VMOVDQU        const5<>+0(SB), Y1
-	VPSHUFB        Y0, Y1, Y0
-	VBROADCASTI128 24(AX)(CX*1), Y1
-	VPSRLVQ        const0<>+0(SB), Y1, Y1
-	VPAND          const1<>+0(SB), Y1, Y1
-	VMOVDQU        const5<>+0(SB), Y3
-	VPSHUFB        Y1, Y3, Y1
-	VPUNPCKLDQ     Y1, Y0, Y3
-	VPUNPCKHDQ     Y1, Y0, Y0
-	VBROADCASTI128 24(AX)(CX*2), Y1
-	VPSRLVQ        const0<>+0(SB), Y1, Y1
-	VPAND          const1<>+0(SB), Y1, Y1
-	VMOVDQU        const5<>+0(SB), Y4
-	VPSHUFB        Y1, Y4, Y1
-	VBROADCASTI128 24(AX)(BX*1), Y4
-	VPSRLVQ        const0<>+0(SB), Y4, Y4
-	VPAND          const1<>+0(SB), Y4, Y4
-	VMOVDQU        const5<>+0(SB), Y5
-	VPSHUFB        Y4, Y5, Y4
-	VPUNPCKLDQ     Y4, Y1, Y5
-	VPUNPCKHDQ     Y4, Y1, Y1
-	VPUNPCKLQDQ    Y5, Y3, Y4
-	VPUNPCKHQDQ    Y5, Y3, Y3
-	VPUNPCKLQDQ    Y1, Y0, Y5
-	VPUNPCKHQDQ    Y1, Y0, Y0
-	VBROADCASTI128 24(DX), Y1
-	VPSRLVQ        const0<>+0(SB), Y1, Y1
-	VPAND          const1<>+0(SB), Y1, Y1
-	VMOVDQU        const5<>+0(SB), Y6
-	VPSHUFB        Y1, Y6, Y1
-	VBROADCASTI128 24(DX)(CX*1), Y6
-	VPSRLVQ        const0<>+0(SB), Y6, Y6
-	VPAND          const1<>+0(SB), Y6, Y6
-	VMOVDQU        const5<>+0(SB), Y7
-	VPSHUFB        Y6, Y7, Y6
-	VPUNPCKLDQ     Y6, Y1, Y7
-	VPUNPCKHDQ     Y6, Y1, Y1
-	VBROADCASTI128 24(DX)(CX*2), Y6
-	VPSRLVQ        const0<>+0(SB), Y6, Y6
-	VPAND          const1<>+0(SB), Y6, Y6
-	VMOVDQU        const5<>+0(SB), Y8
-	VPSHUFB        Y6, Y8, Y6
-	VBROADCASTI128 24(DX)(BX*1), Y8
-	VPSRLVQ        const0<>+0(SB), Y8, Y8
-	VPAND          const1<>+0(SB), Y8, Y8
-	VMOVDQU        const5<>+0(SB), Y9
-	VPSHUFB        Y8, Y9, Y8
-	VPUNPCKLDQ     Y8, Y6, Y9
-	VPUNPCKHDQ     Y8, Y6, Y6
-	VPUNPCKLQDQ    Y9, Y7, Y8
-	VPUNPCKHQDQ    Y9, Y7, Y7
-	VPUNPCKLQDQ    Y6, Y1, Y9
-	VPUNPCKHQDQ    Y6, Y1, Y1
-	VPERM2I128     $0x20, Y8, Y4, Y6
-	VMOVDQU        Y6, 256(SI)
-	VPERM2I128     $0x31, Y8, Y4, Y6
-	VMOVDQU        Y6, 384(SI)
-	VPERM2I128     $0x20, Y7, Y3, Y4
-	VMOVDQU        Y4, 288(SI)
-	VPERM2I128     $0x31, Y7, Y3, Y4
-	VMOVDQU        Y4, 416(SI)
-	VPERM2I128     $0x20, Y9, Y5, Y3
-	VMOVDQU        Y3, 320(SI)
-	VPERM2I128     $0x31, Y9, Y5, Y3
-	VMOVDQU        Y3, 448(SI)
-	VPERM2I128     $0x20, Y1, Y0, Y3
-	VMOVDQU        Y3, 352(SI)
-	VPERM2I128     $0x31, Y1, Y0, Y3
-	VMOVDQU        Y3, 480(SI)
-	VBROADCASTI128 40(AX), Y0
-	VPSRLVQ        const0<>+0(SB), Y0, Y0
-	VPAND          const1<>+0(SB), Y0, Y0
-	VMOVDQU        const5<>+0(SB), Y1
-	VPSHUFB        Y0, Y1, Y0
-	VBROADCASTI128 40(AX)(CX*1), Y1
-	VPSRLVQ        const0<>+0(SB), Y1, Y1
-	VPAND          const1<>+0(SB), Y1, Y1
-	VMOVDQU        const5<>+0(SB), Y3
-	VPSHUFB        Y1, Y3, Y1
-	VPUNPCKLDQ     Y1, Y0, Y3
-	VPUNPCKHDQ     Y1, Y0, Y0
-	VBROADCASTI128 40(AX)(CX*2), Y1
-	VPSRLVQ        const0<>+0(SB), Y1, Y1
-	VPAND          const1<>+0(SB), Y1, Y1
-	VMOVDQU        const5<>+0(SB), Y4
-	VPSHUFB        Y1, Y4, Y1
-	VBROADCASTI128 40(AX)(BX*1), Y4
-	VPSRLVQ        const0<>+0(SB), Y4, Y4
-	VPAND          const1<>+0(SB), Y4, Y4
-	VMOVDQU        const5<>+0(SB), Y5
-	VPSHUFB        Y4, Y5, Y4
-	VPUNPCKLDQ     Y4, Y1, Y5
-	VPUNPCKHDQ     Y4, Y1, Y1
-	VPUNPCKLQDQ    Y5, Y3, Y4
-	VPUNPCKHQDQ    Y5, Y3, Y3
-	VPUNPCKLQDQ    Y1, Y0, Y5
-	VPUNPCKHQDQ    Y1, Y0, Y0
-	VBROADCASTI128 40(DX), Y1
-	VPSRLVQ        const0<>+0(SB), Y1, Y1
-	VPAND          const1<>+0(SB), Y1, Y1
-	VMOVDQU        const5<>+0(SB), Y6
-	VPSHUFB        Y1, Y6, Y1
-	VBROADCASTI128 40(DX)(CX*1), Y6
-	VPSRLVQ        const0<>+0(SB), Y6, Y6
-	VPAND          const1<>+0(SB), Y6, Y6
-	VMOVDQU        const5<>+0(SB), Y7
-	VPSHUFB        Y6, Y7, Y6
-	VPUNPCKLDQ     Y6, Y1, Y7
-	VPUNPCKHDQ     Y6, Y1, Y1
-	VBROADCASTI128 40(DX)(CX*2), Y6
-	VPSRLVQ        const0<>+0(SB), Y6, Y6
-	VPAND          const1<>+0(SB), Y6, Y6
-	VMOVDQU        const5<>+0(SB), Y8
-	VPSHUFB        Y6, Y8, Y6
-	VBROADCASTI128 40(DX)(BX*1), Y8
-	VPSRLVQ        const0<>+0(SB), Y8, Y8
-	VPAND          const1<>+0(SB), Y8, Y8
-	VMOVDQU        const5<>+0(SB), Y9
-	VPSHUFB        Y8, Y9, Y8
-	VPUNPCKLDQ     Y8, Y6, Y9
-	VPUNPCKHDQ     Y8, Y6, Y6
-	VPUNPCKLQDQ    Y9, Y7, Y8
-	VPUNPCKHQDQ    Y9, Y7, Y7
-	VPUNPCKLQDQ    Y6, Y1, Y9
-	VPUNPCKHQDQ    Y6, Y1, Y1
-	VPERM2I128     $0x20, Y8, Y4, Y6
-	VMOVDQU        Y6, 512(SI)
-	VPERM2I128     $0x31, Y8, Y4, Y6
-	VMOVDQU        Y6, 640(SI)
-	VPERM2I128     $0x20, Y7, Y3, Y4
-	VMOVDQU        Y4, 544(SI)
-	VPERM2I128     $0x31, Y7, Y3, Y4
-	VMOVDQU        Y4, 672(SI)
-	VPERM2I128     $0x20, Y9, Y5, Y3
-	VMOVDQU        Y3, 576(SI)
-	VPERM2I128     $0x31, Y9, Y5, Y3
-	VMOVDQU        Y3, 704(SI)
-	VPERM2I128     $0x20, Y1, Y0, Y3
-	VMOVDQU        Y3, 608(SI)
-	VPERM2I128     $0x31, Y1, Y0, Y3
-	VMOVDQU        Y3, 736(SI)
-	VBROADCASTI128 56(AX), Y0
-	VPSRLVQ        const0<>+0(SB), Y0, Y0
-	VPAND          const1<>+0(SB), Y0, Y0
-	VMOVDQU        const5<>+0(SB), Y1
-	VPSHUFB        Y0, Y1, Y0
-	VBROADCASTI128 56(AX)(CX*1), Y1
-	VPSRLVQ        const0<>+0(SB), Y1, Y1
-	VPAND          const1<>+0(SB), Y1, Y1
-	VMOVDQU        const5<>+0(SB), Y3
-	VPSHUFB        Y1, Y3, Y1
-	VPUNPCKLDQ     Y1, Y0, Y3
-	VPUNPCKHDQ     Y1, Y0, Y0
-	VBROADCASTI128 56(AX)(CX*2), Y1
-	VPSRLVQ        const0<>+0(SB), Y1, Y1
-	VPAND          const1<>+0(SB), Y1, Y1
-	VMOVDQU        const5<>+0(SB), Y4
-	VPSHUFB        Y1, Y4, Y1
-	VBROADCASTI128 56(AX)(BX*1), Y4
-	VPSRLVQ        const0<>+0(SB), Y4, Y4
-	VPAND          const1<>+0(SB), Y4, Y4
-	VMOVDQU        const5<>+0(SB), Y5
-	VPSHUFB        Y4, Y5, Y4
-	VPUNPCKLDQ     Y4, Y1, Y5
-	VPUNPCKHDQ     Y4, Y1, Y1
-	VPUNPCKLQDQ    Y5, Y3, Y4
-	VPUNPCKHQDQ    Y5, Y3, Y3
-	VPUNPCKLQDQ    Y1, Y0, Y5
-	VPUNPCKHQDQ    Y1, Y0, Y0
-	VBROADCASTI128 56(DX), Y1
-	VPSRLVQ        const0<>+0(SB), Y1, Y1
-	VPAND          const1<>+0(SB), Y1, Y1
-	VMOVDQU        const5<>+0(SB), Y6
-	VPSHUFB        Y1, Y6, Y1
-	VBROADCASTI128 56(DX)(CX*1), Y6
-	VPSRLVQ        const0<>+0(SB), Y6, Y6
-	VPAND          const1<>+0(SB), Y6, Y6
-	VMOVDQU        const5<>+0(SB), Y7
-	VPSHUFB        Y6, Y7, Y6
-	VPUNPCKLDQ     Y6, Y1, Y7
-	VPUNPCKHDQ     Y6, Y1, Y1
-	VBROADCASTI128 56(DX)(CX*2), Y6
-	VPSRLVQ        const0<>+0(SB), Y6, Y6
-	VPAND          const1<>+0(SB), Y6, Y6
-	VMOVDQU        const5<>+0(SB), Y8
-	VPSHUFB        Y6, Y8, Y6
-	VBROADCASTI128 56(DX)(BX*1), Y8
-	VPSRLVQ        const0<>+0(SB), Y8, Y8
-	VPAND          const1<>+0(SB), Y8, Y8
-	VMOVDQU        const5<>+0(SB), Y9
-	VPSHUFB        Y8, Y9, Y8
-	VPUNPCKLDQ     Y8, Y6, Y9
-	VPUNPCKHDQ     Y8, Y6, Y6
-	VPUNPCKLQDQ    Y9, Y7, Y8
-	VPUNPCKHQDQ    Y9, Y7, Y7
-	VPUNPCKLQDQ    Y6, Y1, Y9
-	VPUNPCKHQDQ    Y6, Y1, Y1
-	VPERM2I128     $0x20, Y8, Y4, Y6
-	VMOVDQU        Y6, 768(SI)
-	VPERM2I128     $0x31, Y8, Y4, Y6
-	VMOVDQU        Y6, 896(SI)
-	VPERM2I128     $0x20, Y7, Y3, Y4
-	VMOVDQU        Y4, 800(SI)
-	VPERM2I128     $0x31, Y7, Y3, Y4
-	VMOVDQU        Y4, 928(SI)
-	VPERM2I128     $0x20, Y9, Y5, Y3
-	VMOVDQU        Y3, 832(SI)
-	VPERM2I128     $0x31, Y9, Y5, Y3
-	VMOVDQU        Y3, 960(SI)
-	VPERM2I128     $0x20, Y1, Y0, Y3
-	VMOVDQU        Y3, 864(SI)
-	VPERM2I128     $0x31, Y1, Y0, Y3
-	VMOVDQU        Y3, 992(SI)
-	VBROADCASTI128 72(AX), Y0
-	VPSRLVQ        const0<>+0(SB), Y0, Y0
-	VPAND          const1<>+0(SB), Y0, Y0
-	VMOVDQU        const5<>+0(SB), Y1
-	VPSHUFB        Y0, Y1, Y0
-	VBROADCASTI128 72(AX)(CX*1), Y1
-	VPSRLVQ        const0<>+0(SB), Y1, Y1
-	VPAND          const1<>+0(SB), Y1, Y1
-	VMOVDQU        const5<>+0(SB), Y3
-	VPSHUFB        Y1, Y3, Y1
-	VPUNPCKLDQ     Y1, Y0, Y3
-	VPUNPCKHDQ     Y1, Y0, Y0
-	VBROADCASTI128 72(AX)(CX*2), Y1
-	VPSRLVQ        const0<>+0(SB), Y1, Y1
-	VPAND          const1<>+0(SB), Y1, Y1
-	VMOVDQU        const5<>+0(SB), Y4
-	VPSHUFB        Y1, Y4, Y1
-	VBROADCASTI128 72(AX)(BX*1), Y4
-	VPSRLVQ        const0<>+0(SB), Y4, Y4
-	VPAND          const1<>+0(SB), Y4, Y4
-	VMOVDQU        const5<>+0(SB), Y5
-	VPSHUFB        Y4, Y5, Y4
-	VPUNPCKLDQ     Y4, Y1, Y5
-	VPUNPCKHDQ     Y4, Y1, Y1
-	VPUNPCKLQDQ    Y5, Y3, Y4
-	VPUNPCKHQDQ    Y5, Y3, Y3
-	VPUNPCKLQDQ    Y1, Y0, Y5
-	VPUNPCKHQDQ    Y1, Y0, Y0
-	VBROADCASTI128 72(DX), Y1
-	VPSRLVQ        const0<>+0(SB), Y1, Y1
-	VPAND          const1<>+0(SB), Y1, Y1
-	VMOVDQU        const5<>+0(SB), Y6
-	VPSHUFB        Y1, Y6, Y1
-	VBROADCASTI128 72(DX)(CX*1), Y6
-	VPSRLVQ        const0<>+0(SB), Y6, Y6
-	VPAND          const1<>+0(SB), Y6, Y6
-	VMOVDQU        const5<>+0(SB), Y7
-	VPSHUFB        Y6, Y7, Y6
-	VPUNPCKLDQ     Y6, Y1, Y7
-	VPUNPCKHDQ     Y6, Y1, Y1
-	VBROADCASTI128 72(DX)(CX*2), Y6
-	VPSRLVQ        const0<>+0(SB), Y6, Y6
-	VPAND          const1<>+0(SB), Y6, Y6
-	VMOVDQU        const5<>+0(SB), Y8
-	VPSHUFB        Y6, Y8, Y6
-	VBROADCASTI128 72(DX)(BX*1), Y8
-	VPSRLVQ        const0<>+0(SB), Y8, Y8
-	VPAND          const1<>+0(SB), Y8, Y8
-	VMOVDQU        const5<>+0(SB), Y9
-	VPSHUFB        Y8, Y9, Y8
-	VPUNPCKLDQ     Y8, Y6, Y9
-	VPUNPCKHDQ     Y8, Y6, Y6
-	VPUNPCKLQDQ    Y9, Y7, Y8
-	VPUNPCKHQDQ    Y9, Y7, Y7
-	VPUNPCKLQDQ    Y6, Y1, Y9
-	VPUNPCKHQDQ    Y6, Y1, Y1
-	VPERM2I128     $0x20, Y8, Y4, Y6
-	VMOVDQU        Y6, 1024(SI)
-	VPERM2I128     $0x31, Y8, Y4, Y6
-	VMOVDQU        Y6, 1152(SI)
-	VPERM2I128     $0x20, Y7, Y3, Y4
-	VMOVDQU        Y4, 1056(SI)
-	VPERM2I128     $0x31, Y7, Y3, Y4
-	VMOVDQU        Y4, 1184(SI)
-	VPERM2I128     $0x20, Y9, Y5, Y3
-	VMOVDQU        Y3, 1088(SI)
-	VPERM2I128     $0x31, Y9, Y5, Y3
-	VMOVDQU        Y3, 1216(SI)
-	VPERM2I128     $0x20, Y1, Y0, Y3
-	VMOVDQU        Y3, 1120(SI)
-	VPERM2I128     $0x31, Y1, Y0, Y3
-	VMOVDQU        Y3, 1248(SI)
-	VBROADCASTI128 88(AX), Y0
-	VPSRLVQ        const0<>+0(SB), Y0, Y0
-	VPAND          const1<>+0(SB), Y0, Y0
-	VMOVDQU        const5<>+0(SB), Y1
-	VPSHUFB        Y0, Y1, Y0
-	VBROADCASTI128 88(AX)(CX*1), Y1
-	VPSRLVQ        const0<>+0(SB), Y1, Y1
-	VPAND          const1<>+0(SB), Y1, Y1
-	VMOVDQU        const5<>+0(SB), Y3
-	VPSHUFB        Y1, Y3, Y1
-	VPUNPCKLDQ     Y1, Y0, Y3
-	VPUNPCKHDQ     Y1, Y0, Y0
-	VBROADCASTI128 88(AX)(CX*2), Y1
-	VPSRLVQ        const0<>+0(SB), Y1, Y1
-	VPAND          const1<>+0(SB), Y1, Y1
-	VMOVDQU        const5<>+0(SB), Y4
-	VPSHUFB        Y1, Y4, Y1
-	VBROADCASTI128 88(AX)(BX*1), Y4
-	VPSRLVQ        const0<>+0(SB), Y4, Y4
-	VPAND          const1<>+0(SB), Y4, Y4
-	VMOVDQU        const5<>+0(SB), Y5
-	VPSHUFB        Y4, Y5, Y4
-	VPUNPCKLDQ     Y4, Y1, Y5
-	VPUNPCKHDQ     Y4, Y1, Y1
-	VPUNPCKLQDQ    Y5, Y3, Y4
-	VPUNPCKHQDQ    Y5, Y3, Y3
-	VPUNPCKLQDQ    Y1, Y0, Y5
-	VPUNPCKHQDQ    Y1, Y0, Y0
-	VBROADCASTI128 88(DX), Y1
-	VPSRLVQ        const0<>+0(SB), Y1, Y1
-	VPAND          const1<>+0(SB), Y1, Y1
-	VMOVDQU        const5<>+0(SB), Y6
-	VPSHUFB        Y1, Y6, Y1
-	VBROADCASTI128 88(DX)(CX*1), Y6
-	VPSRLVQ        const0<>+0(SB), Y6, Y6
-	VPAND          const1<>+0(SB), Y6, Y6
-	VMOVDQU        const5<>+0(SB), Y7
-	VPSHUFB        Y6, Y7, Y6
-	VPUNPCKLDQ     Y6, Y1, Y7
-	VPUNPCKHDQ     Y6, Y1, Y1
-	VBROADCASTI128 88(DX)(CX*2), Y6
-	VPSRLVQ        const0<>+0(SB), Y6, Y6
-	VPAND          const1<>+0(SB), Y6, Y6
-	VMOVDQU        const5<>+0(SB), Y8
-	VPSHUFB        Y6, Y8, Y6
-	VBROADCASTI128 88(DX)(BX*1), Y8
-	VPSRLVQ        const0<>+0(SB), Y8, Y8
-	VPAND          const1<>+0(SB), Y8, Y8
-	VMOVDQU        const5<>+0(SB), Y9
-	VPSHUFB        Y8, Y9, Y8
-	VPUNPCKLDQ     Y8, Y6, Y9
-	VPUNPCKHDQ     Y8, Y6, Y6
-	VPUNPCKLQDQ    Y9, Y7, Y8
-	VPUNPCKHQDQ    Y9, Y7, Y7
-	VPUNPCKLQDQ    Y6, Y1, Y9
-	VPUNPCKHQDQ    Y6, Y1, Y1
-	VPERM2I128     $0x20, Y8, Y4, Y6
-	VMOVDQU        Y6, 1280(SI)
-	VPERM2I128     $0x31, Y8, Y4, Y6
-	VMOVDQU        Y6, 1408(SI)
-	VPERM2I128     $0x20, Y7, Y3, Y4
-	VMOVDQU        Y4, 1312(SI)
-	VPERM2I128     $0x31, Y7, Y3, Y4
-	VMOVDQU        Y4, 1440(SI)
-	VPERM2I128     $0x20, Y9, Y5, Y3
-	VMOVDQU        Y3, 1344(SI)
-	VPERM2I128     $0x31, Y9, Y5, Y3
-	VMOVDQU        Y3, 1472(SI)
-	VPERM2I128     $0x20, Y1, Y0, Y3
-	VMOVDQU        Y3, 1376(SI)
-	VPERM2I128     $0x31, Y1, Y0, Y3
-	VMOVDQU        Y3, 1504(SI)
-	VBROADCASTI128 104(AX), Y0
-	VPSRLVQ        const0<>+0(SB), Y0, Y0
-	VPAND          const1<>+0(SB), Y0, Y0
-	VMOVDQU        const5<>+0(SB), Y1
-	VPSHUFB        Y0, Y1, Y0
-	VBROADCASTI128 104(AX)(CX*1), Y1
-	VPSRLVQ        const0<>+0(SB), Y1, Y1
-	VPAND          const1<>+0(SB), Y1, Y1
-	VMOVDQU        const5<>+0(SB), Y3
-	VPSHUFB        Y1, Y3, Y1
-	VPUNPCKLDQ     Y1, Y0, Y3
-	VPUNPCKHDQ     Y1, Y0, Y0
-	VBROADCASTI128 104(AX)(CX*2), Y1
-	VPSRLVQ        const0<>+0(SB), Y1, Y1
-	VPAND          const1<>+0(SB), Y1, Y1
-	VMOVDQU        const5<>+0(SB), Y4
-	VPSHUFB        Y1, Y4, Y1
-	VBROADCASTI128 104(AX)(BX*1), Y4
-	VPSRLVQ        const0<>+0(SB), Y4, Y4
-	VPAND          const1<>+0(SB), Y4, Y4
-	VMOVDQU        const5<>+0(SB), Y5
-	VPSHUFB        Y4, Y5, Y4
-	VPUNPCKLDQ     Y4, Y1, Y5
-	VPUNPCKHDQ     Y4, Y1, Y1
-	VPUNPCKLQDQ    Y5, Y3, Y4
-	VPUNPCKHQDQ    Y5, Y3, Y3
-	VPUNPCKLQDQ    Y1, Y0, Y5
-	VPUNPCKHQDQ    Y1, Y0, Y0
-	VBROADCASTI128 104(DX), Y1
-	VPSRLVQ        const0<>+0(SB), Y1, Y1
-	VPAND          const1<>+0(SB), Y1, Y1
-	VMOVDQU        const5<>+0(SB), Y6
-	VPSHUFB        Y1, Y6, Y1
-	VBROADCASTI128 104(DX)(CX*1), Y6
-	VPSRLVQ        const0<>+0(SB), Y6, Y6
-	VPAND          const1<>+0(SB), Y6, Y6
-	VMOVDQU        const5<>+0(SB), Y7
-	VPSHUFB        Y6, Y7, Y6
-	VPUNPCKLDQ     Y6, Y1, Y7
-	VPUNPCKHDQ     Y6, Y1, Y1
-	VBROADCASTI128 104(DX)(CX*2), Y6
-	VPSRLVQ        const0<>+0(SB), Y6, Y6
-	VPAND          const1<>+0(SB), Y6, Y6
-	VMOVDQU        const5<>+0(SB), Y8
-	VPSHUFB        Y6, Y8, Y6
-	VBROADCASTI128 104(DX)(BX*1), Y8
-	VPSRLVQ        const0<>+0(SB), Y8, Y8
-	VPAND          const1<>+0(SB), Y8, Y8
-	VMOVDQU        const5<>+0(SB), Y9
-	VPSHUFB        Y8, Y9, Y8
-	VPUNPCKLDQ     Y8, Y6, Y9
-	VPUNPCKHDQ     Y8, Y6, Y6
-	VPUNPCKLQDQ    Y9, Y7, Y8
-	VPUNPCKHQDQ    Y9, Y7, Y7
-	VPUNPCKLQDQ    Y6, Y1, Y9
-	VPUNPCKHQDQ    Y6, Y1, Y1
-	VPERM2I128     $0x20, Y8, Y4, Y6
-	VMOVDQU        Y6, 1536(SI)
-	VPERM2I128     $0x31, Y8, Y4, Y6
-	VMOVDQU        Y6, 1664(SI)
-	VPERM2I128     $0x20, Y7, Y3, Y4
-	VMOVDQU        Y4, 1568(SI)
-	VPERM2I128     $0x31, Y7, Y3, Y4
-	VMOVDQU        Y4, 1696(SI)
-	VPERM2I128     $0x20, Y9, Y5, Y3
-	VMOVDQU        Y3, 1600(SI)
-	VPERM2I128     $0x31, Y9, Y5, Y3
-	VMOVDQU        Y3, 1728(SI)
-	VPERM2I128     $0x20, Y1, Y0, Y3
-	VMOVDQU        Y3, 1632(SI)
-	VPERM2I128     $0x31, Y1, Y0, Y3
-	VMOVDQU        Y3, 1760(SI)
-	VBROADCASTI128 120(AX), Y0
-	VPSRLVQ        const0<>+0(SB), Y0, Y0
-	VPAND          const1<>+0(SB), Y0, Y0
-	VMOVDQU        const5<>+0(SB), Y1
-	VPSHUFB        Y0, Y1, Y0
-	VBROADCASTI128 120(AX)(CX*1), Y1
-	VPSRLVQ        const0<>+0(SB), Y1, Y1
-	VPAND          const1<>+0(SB), Y1, Y1
-	VMOVDQU        const5<>+0(SB), Y3
-	VPSHUFB        Y1, Y3, Y1
-	VPUNPCKLDQ     Y1, Y0, Y3
-	VPUNPCKHDQ     Y1, Y0, Y0
-	VBROADCASTI128 120(AX)(CX*2), Y1
-	VPSRLVQ        const0<>+0(SB), Y1, Y1
-	VPAND          const1<>+0(SB), Y1, Y1
-	VMOVDQU        const5<>+0(SB), Y4
-	VPSHUFB        Y1, Y4, Y1
-	VBROADCASTI128 120(AX)(BX*1), Y4
-	VPSRLVQ        const0<>+0(SB), Y4, Y4
-	VPAND          const1<>+0(SB), Y4, Y4
-	VMOVDQU        const5<>+0(SB), Y5
-	VPSHUFB        Y4, Y5, Y4
-	VPUNPCKLDQ     Y4, Y1, Y5
-	VPUNPCKHDQ     Y4, Y1, Y1
-	VPUNPCKLQDQ    Y5, Y3, Y4
-	VPUNPCKHQDQ    Y5, Y3, Y3
-	VPUNPCKLQDQ    Y1, Y0, Y5
-	VPUNPCKHQDQ    Y1, Y0, Y0
-	VBROADCASTI128 120(DX), Y1
-	VPSRLVQ        const0<>+0(SB), Y1, Y1
-	VPAND          const1<>+0(SB), Y1, Y1
-	VMOVDQU        const5<>+0(SB), Y6
-	VPSHUFB        Y1, Y6, Y1
-	VBROADCASTI128 120(DX)(CX*1), Y6
-	VPSRLVQ        const0<>+0(SB), Y6, Y6
-	VPAND          const1<>+0(SB), Y6, Y6
-	VMOVDQU        const5<>+0(SB), Y7
-	VPSHUFB        Y6, Y7, Y6
-	VPUNPCKLDQ     Y6, Y1, Y7
-	VPUNPCKHDQ     Y6, Y1, Y1
-	VBROADCASTI128 120(DX)(CX*2), Y6
-	VPSRLVQ        const0<>+0(SB), Y6, Y6
-	VPAND          const1<>+0(SB), Y6, Y6
-	VMOVDQU        const5<>+0(SB), Y8
-	VPSHUFB        Y6, Y8, Y6
-	VBROADCASTI128 120(DX)(BX*1), Y8
-	VPSRLVQ        const0<>+0(SB), Y8, Y8
-	VPAND          const1<>+0(SB), Y8, Y8
-	VMOVDQU        const5<>+0(SB), Y9
-	VPSHUFB        Y8, Y9, Y8
-	VPUNPCKLDQ     Y8, Y6, Y9
-	VPUNPCKHDQ     Y8, Y6, Y6
-	VPUNPCKLQDQ    Y9, Y7, Y8
-	VPUNPCKHQDQ    Y9, Y7, Y7
-	VPUNPCKLQDQ    Y6, Y1, Y9
-	VPUNPCKHQDQ    Y6, Y1, Y1
-	VPERM2I128     $0x20, Y8, Y4, Y6
-	VMOVDQU        Y6, 1792(SI)
-	VPERM2I128     $0x31, Y8, Y4, Y6
-	VMOVDQU        Y6, 1920(SI)
-	VPERM2I128     $0x20, Y7, Y3, Y4
-	VMOVDQU        Y4, 1824(SI)
-	VPERM2I128     $0x31, Y7, Y3, Y4
-	VMOVDQU        Y4, 1952(SI)
-	VPERM2I128     $0x20, Y9, Y5, Y3
-	VMOVDQU        Y3, 1856(SI)
-	VPERM2I128     $0x31, Y9, Y5, Y3
-	VMOVDQU        Y3, 1984(SI)
-	VPERM2I128     $0x20, Y1, Y0, Y3
-	VMOVDQU        Y3, 1888(SI)
-	VPERM2I128     $0x31, Y1, Y0, Y3
-	VMOVDQU        Y3, 2016(SI)
-	VMOVD          4(AX), X2
-	VPINSRD        $0x01, 4(AX)(CX*1), X2, X2
-	VPINSRD        $0x02, 4(AX)(CX*2), X2, X2
-	VPINSRD        $0x03, 4(AX)(BX*1), X2, X2
-	VMOVD          4(DX), X0
-	VPINSRD        $0x01, 4(DX)(CX*1), X0, X0
-	VPINSRD        $0x02, 4(DX)(CX*2), X0, X0
-	VPINSRD        $0x03, 4(DX)(BX*1), X0, X0
-	VINSERTI128    $0x01, X0, Y2, Y0
-	VMOVD          (AX), X2
-	VPINSRD        $0x01, (AX)(CX*1), X2, X2
-	VPINSRD        $0x02, (AX)(CX*2), X2, X2
-	VPINSRD        $0x03, (AX)(BX*1), X2, X2
-	VMOVD          (DX), X1
-	VPINSRD        $0x01, (DX)(CX*1), X1, X1
-	VPINSRD        $0x02, (DX)(CX*2), X1, X1
-	VPINSRD        $0x03, (DX)(BX*1), X1, X1
-	VINSERTI128    $0x01, X1, Y2, Y1
-	VPSRLD         $0x10, Y1, Y1
-	VPAND          const16<>+0(SB), Y1, Y1
-	VPSLLD         $0x04, Y1, Y1
-	VPAND          const17<>+0(SB), Y0, Y0
-	VPOR           Y1, Y0, Y0
-	VPSUBD         const18<>+0(SB), Y0, Y0
-	VPSLLD         $0x10, Y0, Y1
-	VPBLENDW       $0xaa, Y1, Y0, Y1
-	VMOVDQU        Y1, 2048(SI)
-	VPSLLW         $0x07, Y0, Y0
-	VPSLLD         $0x10, Y0, Y1
-	VPBLENDW       $0xaa, Y1, Y0, Y1
-	VMOVDQU        Y1, 2304(SI)
-	VMOVD          4(AX), X2
-	VPINSRD        $0x01, 4(AX)(CX*1), X2, X2
-	VPINSRD        $0x02, 4(AX)(CX*2), X2, X2
-	VPINSRD        $0x03, 4(AX)(BX*1), X2, X2
-	VMOVD          4(DX), X0
-	VPINSRD        $0x01, 4(DX)(CX*1), X0, X0
-	VPINSRD        $0x02, 4(DX)(CX*2), X0, X0
-	VPINSRD        $0x03, 4(DX)(BX*1), X0, X0
-	VINSERTI128    $0x01, X0, Y2, Y0
-	VMOVD          (AX), X2
-	VPINSRD        $0x01, (AX)(CX*1), X2, X2
-	VPINSRD        $0x02, (AX)(CX*2), X2, X2
-	VPINSRD        $0x03, (AX)(BX*1), X2, X2
-	VMOVD          (DX), X1
-	VPINSRD        $0x01, (DX)(CX*1), X1, X1
-	VPINSRD        $0x02, (DX)(CX*2), X1, X1
-	VPINSRD        $0x03, (DX)(BX*1), X1, X1
-	VINSERTI128    $0x01, X1, Y2, Y1
-	VPSRLD         $0x04, Y0, Y0
-	VPSRLD         $0x12, Y1, Y1
-	VPAND          const16<>+0(SB), Y1, Y1
-	VPSLLD         $0x04, Y1, Y1
-	VPAND          const17<>+0(SB), Y0, Y0
-	VPOR           Y1, Y0, Y0
-	VPSUBD         const18<>+0(SB), Y0, Y0
-	VPSLLD         $0x10, Y0, Y1
-	VPBLENDW       $0xaa, Y1, Y0, Y1
-	VMOVDQU        Y1, 2080(SI)
-	VPSLLW         $0x07, Y0, Y0
-	VPSLLD         $0x10, Y0, Y1
-	VPBLENDW       $0xaa, Y1, Y0, Y1
-	VMOVDQU        Y1, 2336(SI)
-	VMOVD          4(AX), X2
-	VPINSRD        $0x01, 4(AX)(CX*1), X2, X2
-	VPINSRD        $0x02, 4(AX)(CX*2), X2, X2
-	VPINSRD        $0x03, 4(AX)(BX*1), X2, X2
-	VMOVD          4(DX), X0
-	VPINSRD        $0x01, 4(DX)(CX*1), X0, X0
-	VPINSRD        $0x02, 4(DX)(CX*2), X0, X0
-	VPINSRD        $0x03, 4(DX)(BX*1), X0, X0
-	VINSERTI128    $0x01, X0, Y2, Y0
-	VMOVD          (AX), X2
-	VPINSRD        $0x01, (AX)(CX*1), X2, X2
-	VPINSRD        $0x02, (AX)(CX*2), X2, X2
-	VPINSRD        $0x03, (AX)(BX*1), X2, X2
-	VMOVD          (DX), X1
-	VPINSRD        $0x01, (DX)(CX*1), X1, X1
-	VPINSRD        $0x02, (DX)(CX*2), X1, X1
-	VPINSRD        $0x03, (DX)(BX*1), X1, X1
-	VINSERTI128    $0x01, X1, Y2, Y1
-	VPSRLD         $0x08, Y0, Y0
-	VPSRLD         $0x14, Y1, Y1
-	VPAND          const16<>+0(SB), Y1, Y1
-	VPSLLD         $0x04, Y1, Y1
-	VPAND          const17<>+0(SB), Y0, Y0
-	VPOR           Y1, Y0, Y0
-	VPSUBD         const18<>+0(SB), Y0, Y0
-	VPSLLD         $0x10, Y0, Y1
-	VPBLENDW       $0xaa, Y1, Y0, Y1
-	VMOVDQU        Y1, 2112(SI)
-	VPSLLW         $0x07, Y0, Y0
-	VPSLLD         $0x10, Y0, Y1
-	VPBLENDW       $0xaa, Y1, Y0, Y1
-	VMOVDQU        Y1, 2368(SI)
-	VMOVD          4(AX), X2
-	VPINSRD        $0x01, 4(AX)(CX*1), X2, X2
-	VPINSRD        $0x02, 4(AX)(CX*2), X2, X2
-	VPINSRD        $0x03, 4(AX)(BX*1), X2, X2
-	VMOVD          4(DX), X0
-	VPINSRD        $0x01, 4(DX)(CX*1), X0, X0
-	VPINSRD        $0x02, 4(DX)(CX*2), X0, X0
-	VPINSRD        $0x03, 4(DX)(BX*1), X0, X0
-	VINSERTI128    $0x01, X0, Y2, Y0
-	VMOVD          (AX), X2
-	VPINSRD        $0x01, (AX)(CX*1), X2, X2
-	VPINSRD        $0x02, (AX)(CX*2), X2, X2
-	VPINSRD        $0x03, (AX)(BX*1), X2, X2
-	VMOVD          (DX), X1
-	VPINSRD        $0x01, (DX)(CX*1), X1, X1
-	VPINSRD        $0x02, (DX)(CX*2), X1, X1
-	VPINSRD        $0x03, (DX)(BX*1), X1, X1
-	VINSERTI128    $0x01, X1, Y2, Y1
-	VPSRLD         $0x0c, Y0, Y0
-	VPSRLD         $0x16, Y1, Y1
-	VPAND          const16<>+0(SB), Y1, Y1
-	VPSLLD         $0x04, Y1, Y1
-	VPAND          const17<>+0(SB), Y0, Y0
-	VPOR           Y1, Y0, Y0
-	VPSUBD         const18<>+0(SB), Y0, Y0
-	VPSLLD         $0x10, Y0, Y1
-	VPBLENDW       $0xaa, Y1, Y0, Y1
-	VMOVDQU        Y1, 2144(SI)
-	VPSLLW         $0x07, Y0, Y0
-	VPSLLD         $0x10, Y0, Y1
-	VPBLENDW       $0xaa, Y1, Y0, Y1
-	VMOVDQU        Y1, 2400(SI)
-	VMOVD          4(AX), X2
-	VPINSRD        $0x01, 4(AX)(CX*1), X2, X2
-	VPINSRD        $0x02, 4(AX)(CX*2), X2, X2
-	VPINSRD        $0x03, 4(AX)(BX*1), X2, X2
-	VMOVD          4(DX), X0
-	VPINSRD        $0x01, 4(DX)(CX*1), X0, X0
-	VPINSRD        $0x02, 4(DX)(CX*2), X0, X0
-	VPINSRD        $0x03, 4(DX)(BX*1), X0, X0
-	VINSERTI128    $0x01, X0, Y2, Y0
-	VMOVD          (AX), X2
-	VPINSRD        $0x01, (AX)(CX*1), X2, X2
-	VPINSRD        $0x02, (AX)(CX*2), X2, X2
-	VPINSRD        $0x03, (AX)(BX*1), X2, X2
-	VMOVD          (DX), X1
-	VPINSRD        $0x01, (DX)(CX*1), X1, X1
-	VPINSRD        $0x02, (DX)(CX*2), X1, X1
-	VPINSRD        $0x03, (DX)(BX*1), X1, X1
-	VINSERTI128    $0x01, X1, Y2, Y1
-	VPSRLD         $0x10, Y0, Y0
-	VPSRLD         $0x18, Y1, Y1
-	VPAND          const16<>+0(SB), Y1, Y1
-	VPSLLD         $0x04, Y1, Y1
-	VPAND          const17<>+0(SB), Y0, Y0
-	VPOR           Y1, Y0, Y0
-	VPSUBD         const18<>+0(SB), Y0, Y0
-	VPSLLD         $0x10, Y0, Y1
-	VPBLENDW       $0xaa, Y1, Y0, Y1
-	VMOVDQU        Y1, 2176(SI)
-	VPSLLW         $0x07, Y0, Y0
-	VPSLLD         $0x10, Y0, Y1
-	VPBLENDW       $0xaa, Y1, Y0, Y1
-	VMOVDQU        Y1, 2432(SI)
-	VMOVD          4(AX), X2
-	VPINSRD        $0x01, 4(AX)(CX*1), X2, X2
-	VPINSRD        $0x02, 4(AX)(CX*2), X2, X2
-	VPINSRD        $0x03, 4(AX)(BX*1), X2, X2
-	VMOVD          4(DX), X0
-	VPINSRD        $0x01, 4(DX)(CX*1), X0, X0
-	VPINSRD        $0x02, 4(DX)(CX*2), X0, X0
-	VPINSRD        $0x03, 4(DX)(BX*1), X0, X0
-	VINSERTI128    $0x01, X0, Y2, Y0
-	VMOVD          (AX), X2
-	VPINSRD        $0x01, (AX)(CX*1), X2, X2
-	VPINSRD        $0x02, (AX)(CX*2), X2, X2
-	VPINSRD        $0x03, (AX)(BX*1), X2, X2
-	VMOVD          (DX), X1
-	VPINSRD        $0x01, (DX)(CX*1), X1, X1
-	VPINSRD        $0x02, (DX)(CX*2), X1, X1
-	VPINSRD        $0x03, (DX)(BX*1), X1, X1
-	VINSERTI128    $0x01, X1, Y2, Y1
-	VPSRLD         $0x14, Y0, Y0
-	VPSRLD         $0x1a, Y1, Y1
-	VPAND          const16<>+0(SB), Y1, Y1
-	VPSLLD         $0x04, Y1, Y1
-	VPAND          const17<>+0(SB), Y0, Y0
-	VPOR           Y1, Y0, Y0
-	VPSUBD         const18<>+0(SB), Y0, Y0
-	VPSLLD         $0x10, Y0, Y1
-	VPBLENDW       $0xaa, Y1, Y0, Y1
-	VMOVDQU        Y1, 2208(SI)
-	VPSLLW         $0x07, Y0, Y0
-	VPSLLD         $0x10, Y0, Y1
-	VPBLENDW       $0xaa, Y1, Y0, Y1
-	VMOVDQU        Y1, 2464(SI)
-	VMOVD          4(AX), X2
-	VPINSRD        $0x01, 4(AX)(CX*1), X2, X2
-	VPINSRD        $0x02, 4(AX)(CX*2), X2, X2
-	VPINSRD        $0x03, 4(AX)(BX*1), X2, X2
-	VMOVD          4(DX), X0
-	VPINSRD        $0x01, 4(DX)(CX*1), X0, X0
-	VPINSRD        $0x02, 4(DX)(CX*2), X0, X0
-	VPINSRD        $0x03, 4(DX)(BX*1), X0, X0
-	VINSERTI128    $0x01, X0, Y2, Y0
-	VMOVD          (AX), X2
-	VPINSRD        $0x01, (AX)(CX*1), X2, X2
-	VPINSRD        $0x02, (AX)(CX*2), X2, X2
-	VPINSRD        $0x03, (AX)(BX*1), X2, X2
-	VMOVD          (DX), X1
-	VPINSRD        $0x01, (DX)(CX*1), X1, X1
-	VPINSRD        $0x02, (DX)(CX*2), X1, X1
-	VPINSRD        $0x03, (DX)(BX*1), X1, X1
-	VINSERTI128    $0x01, X1, Y2, Y1
-	VPSRLD         $0x18, Y0, Y0
-	VPSRLD         $0x1c, Y1, Y1
-	VPAND          const16<>+0(SB), Y1, Y1
-	VPSLLD         $0x04, Y1, Y1
-	VPAND          const17<>+0(SB), Y0, Y0
-	VPOR           Y1, Y0, Y0
-	VPSUBD         const18<>+0(SB), Y0, Y0
-	VPSLLD         $0x10, Y0, Y1
-	VPBLENDW       $0xaa, Y1, Y0, Y1
-	VMOVDQU        Y1, 2240(SI)
-	VPSLLW         $0x07, Y0, Y0
-	VPSLLD         $0x10, Y0, Y1
-	VPBLENDW       $0xaa, Y1, Y0, Y1
-	VMOVDQU        Y1, 2496(SI)
-	VMOVD          4(AX), X2
-	VPINSRD        $0x01, 4(AX)(CX*1), X2, X2
-	VPINSRD        $0x02, 4(AX)(CX*2), X2, X2
-	VPINSRD        $0x03, 4(AX)(BX*1), X2, X2
-	VMOVD          4(DX), X0
-	VPINSRD        $0x01, 4(DX)(CX*1), X0, X0
-	VPINSRD        $0x02, 4(DX)(CX*2), X0, X0
-	VPINSRD        $0x03, 4(DX)(BX*1), X0, X0
-	VINSERTI128    $0x01, X0, Y2, Y0
-	VMOVD          (AX), X2
-	VPINSRD        $0x01, (AX)(CX*1), X2, X2
-	VPINSRD        $0x02, (AX)(CX*2), X2, X2
-	VPINSRD        $0x03, (AX)(BX*1), X2, X2
-	VMOVD          (DX), X1
-	VPINSRD        $0x01, (DX)(CX*1), X1, X1
-	VPINSRD        $0x02, (DX)(CX*2), X1, X1
-	VPINSRD        $0x03, (DX)(BX*1), X1, X1
-	VINSERTI128    $0x01, X1, Y2, Y1
-	VPSRLD         $0x1c, Y0, Y0
-	VPSRLD         $0x1e, Y1, Y1
-	VPAND          const16<>+0(SB), Y1, Y1
-	VPSLLD         $0x04, Y1, Y1
-	VPAND          const17<>+0(SB), Y0, Y0
-	VPOR           Y1, Y0, Y0
-	VPSUBD         const18<>+0(SB), Y0, Y0
-	VPSLLD         $0x10, Y0, Y1
-	VPBLENDW       $0xaa, Y1, Y0, Y1
-	VMOVDQU        Y1, 2272(SI)
-	VPSLLW         $0x07, Y0, Y0
-	VPSLLD         $0x10, Y0, Y1
-	VPBLENDW       $0xaa, Y1, Y0, Y1
-	VMOVDQU        Y1, 2528(SI)
-	VPXOR          X0, X0, X0
-	VPINSRW        $0x00, (AX), X0, X0
-	VPINSRW        $0x01, (AX)(CX*1), X0, X0
-	VPINSRW        $0x02, (AX)(CX*2), X0, X0
-	VPINSRW        $0x03, (AX)(BX*1), X0, X0
-	VPINSRW        $0x04, (DX), X0, X0
-	VPINSRW        $0x05, (DX)(CX*1), X0, X0
-	VPINSRW        $0x06, (DX)(CX*2), X0, X0
-	VPINSRW        $0x07, (DX)(BX*1), X0, X0
-	VCVTPH2PS      X0, Y0
-	VMOVUPS        Y0, 2560(SI)
-	ADDQ           $+136, AX
-	ADDQ           $+136, DX
-	ADDQ           $+2624, SI
-	DECQ           DI
-	JNZ            block
-	VZEROUPPER
-	RET
-
-DATA const16<>+0(SB)/8, $0x0000000300000003
-DATA const16<>+8(SB)/8, $0x0000000300000003
-DATA const16<>+16(SB)/8, $0x0000000300000003
-DATA const16<>+24(SB)/8, $0x0000000300000003
-GLOBL const16<>(SB), RODATA|NOPTR, $32
-
-DATA const17<>+0(SB)/8, $0x0000000f0000000f
-DATA const17<>+8(SB)/8, $0x0000000f0000000f
-DATA const17<>+16(SB)/8, $0x0000000f0000000f
-DATA const17<>+24(SB)/8, $0x0000000f0000000f
-GLOBL const17<>(SB), RODATA|NOPTR, $32
-
-DATA const18<>+0(SB)/8, $0x0000002000000020
-DATA const18<>+8(SB)/8, $0x0000002000000020
-DATA const18<>+16(SB)/8, $0x0000002000000020
-DATA const18<>+24(SB)/8, $0x0000002000000020
-GLOBL const18<>(SB), RODATA|NOPTR, $32
 
 // func panel8UnpackTQ1(dst *byte, w *byte, rowBytes int, nBlocks int, ahead *byte)
 // Requires: AVX, AVX2, F16C, MMX+
@@ -5728,32 +4640,32 @@ block:
 	PREFETCHT1     384(R8)
 	ADDQ           $+432, R8
 	VMOVDQU        (AX), Y0
-	VPMAXUB        const19<>+0(SB), Y0, Y1
+	VPMAXUB        const15<>+0(SB), Y0, Y1
 	VPCMPEQB       Y1, Y0, Y1
-	VPMAXUB        const20<>+0(SB), Y0, Y2
+	VPMAXUB        const16<>+0(SB), Y0, Y2
 	VPCMPEQB       Y2, Y0, Y2
 	VPADDB         Y2, Y1, Y1
 	VPABSB         Y1, Y1
 	VMOVDQU        (AX)(CX*1), Y0
-	VPMAXUB        const19<>+0(SB), Y0, Y2
+	VPMAXUB        const15<>+0(SB), Y0, Y2
 	VPCMPEQB       Y2, Y0, Y2
-	VPMAXUB        const20<>+0(SB), Y0, Y3
+	VPMAXUB        const16<>+0(SB), Y0, Y3
 	VPCMPEQB       Y3, Y0, Y3
 	VPADDB         Y3, Y2, Y2
 	VPABSB         Y2, Y2
 	VPUNPCKLDQ     Y2, Y1, Y0
 	VPUNPCKHDQ     Y2, Y1, Y1
 	VMOVDQU        (AX)(CX*2), Y2
-	VPMAXUB        const19<>+0(SB), Y2, Y3
+	VPMAXUB        const15<>+0(SB), Y2, Y3
 	VPCMPEQB       Y3, Y2, Y3
-	VPMAXUB        const20<>+0(SB), Y2, Y4
+	VPMAXUB        const16<>+0(SB), Y2, Y4
 	VPCMPEQB       Y4, Y2, Y4
 	VPADDB         Y4, Y3, Y3
 	VPABSB         Y3, Y3
 	VMOVDQU        (AX)(BX*1), Y2
-	VPMAXUB        const19<>+0(SB), Y2, Y4
+	VPMAXUB        const15<>+0(SB), Y2, Y4
 	VPCMPEQB       Y4, Y2, Y4
-	VPMAXUB        const20<>+0(SB), Y2, Y5
+	VPMAXUB        const16<>+0(SB), Y2, Y5
 	VPCMPEQB       Y5, Y2, Y5
 	VPADDB         Y5, Y4, Y4
 	VPABSB         Y4, Y4
@@ -5764,32 +4676,32 @@ block:
 	VPUNPCKLQDQ    Y3, Y1, Y2
 	VPUNPCKHQDQ    Y3, Y1, Y1
 	VMOVDQU        (DX), Y3
-	VPMAXUB        const19<>+0(SB), Y3, Y5
+	VPMAXUB        const15<>+0(SB), Y3, Y5
 	VPCMPEQB       Y5, Y3, Y5
-	VPMAXUB        const20<>+0(SB), Y3, Y6
+	VPMAXUB        const16<>+0(SB), Y3, Y6
 	VPCMPEQB       Y6, Y3, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
 	VMOVDQU        (DX)(CX*1), Y3
-	VPMAXUB        const19<>+0(SB), Y3, Y6
+	VPMAXUB        const15<>+0(SB), Y3, Y6
 	VPCMPEQB       Y6, Y3, Y6
-	VPMAXUB        const20<>+0(SB), Y3, Y7
+	VPMAXUB        const16<>+0(SB), Y3, Y7
 	VPCMPEQB       Y7, Y3, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
 	VPUNPCKLDQ     Y6, Y5, Y3
 	VPUNPCKHDQ     Y6, Y5, Y5
 	VMOVDQU        (DX)(CX*2), Y6
-	VPMAXUB        const19<>+0(SB), Y6, Y7
+	VPMAXUB        const15<>+0(SB), Y6, Y7
 	VPCMPEQB       Y7, Y6, Y7
-	VPMAXUB        const20<>+0(SB), Y6, Y8
+	VPMAXUB        const16<>+0(SB), Y6, Y8
 	VPCMPEQB       Y8, Y6, Y8
 	VPADDB         Y8, Y7, Y7
 	VPABSB         Y7, Y7
 	VMOVDQU        (DX)(BX*1), Y6
-	VPMAXUB        const19<>+0(SB), Y6, Y8
+	VPMAXUB        const15<>+0(SB), Y6, Y8
 	VPCMPEQB       Y8, Y6, Y8
-	VPMAXUB        const20<>+0(SB), Y6, Y9
+	VPMAXUB        const16<>+0(SB), Y6, Y9
 	VPCMPEQB       Y9, Y6, Y9
 	VPADDB         Y9, Y8, Y8
 	VPABSB         Y8, Y8
@@ -5818,18 +4730,18 @@ block:
 	VMOVDQU        (AX), Y0
 	VPADDB         Y0, Y0, Y1
 	VPADDB         Y1, Y0, Y0
-	VPMAXUB        const19<>+0(SB), Y0, Y1
+	VPMAXUB        const15<>+0(SB), Y0, Y1
 	VPCMPEQB       Y1, Y0, Y1
-	VPMAXUB        const20<>+0(SB), Y0, Y2
+	VPMAXUB        const16<>+0(SB), Y0, Y2
 	VPCMPEQB       Y2, Y0, Y2
 	VPADDB         Y2, Y1, Y1
 	VPABSB         Y1, Y1
 	VMOVDQU        (AX)(CX*1), Y0
 	VPADDB         Y0, Y0, Y2
 	VPADDB         Y2, Y0, Y0
-	VPMAXUB        const19<>+0(SB), Y0, Y2
+	VPMAXUB        const15<>+0(SB), Y0, Y2
 	VPCMPEQB       Y2, Y0, Y2
-	VPMAXUB        const20<>+0(SB), Y0, Y3
+	VPMAXUB        const16<>+0(SB), Y0, Y3
 	VPCMPEQB       Y3, Y0, Y3
 	VPADDB         Y3, Y2, Y2
 	VPABSB         Y2, Y2
@@ -5838,18 +4750,18 @@ block:
 	VMOVDQU        (AX)(CX*2), Y2
 	VPADDB         Y2, Y2, Y3
 	VPADDB         Y3, Y2, Y2
-	VPMAXUB        const19<>+0(SB), Y2, Y3
+	VPMAXUB        const15<>+0(SB), Y2, Y3
 	VPCMPEQB       Y3, Y2, Y3
-	VPMAXUB        const20<>+0(SB), Y2, Y4
+	VPMAXUB        const16<>+0(SB), Y2, Y4
 	VPCMPEQB       Y4, Y2, Y4
 	VPADDB         Y4, Y3, Y3
 	VPABSB         Y3, Y3
 	VMOVDQU        (AX)(BX*1), Y2
 	VPADDB         Y2, Y2, Y4
 	VPADDB         Y4, Y2, Y2
-	VPMAXUB        const19<>+0(SB), Y2, Y4
+	VPMAXUB        const15<>+0(SB), Y2, Y4
 	VPCMPEQB       Y4, Y2, Y4
-	VPMAXUB        const20<>+0(SB), Y2, Y5
+	VPMAXUB        const16<>+0(SB), Y2, Y5
 	VPCMPEQB       Y5, Y2, Y5
 	VPADDB         Y5, Y4, Y4
 	VPABSB         Y4, Y4
@@ -5862,18 +4774,18 @@ block:
 	VMOVDQU        (DX), Y3
 	VPADDB         Y3, Y3, Y5
 	VPADDB         Y5, Y3, Y3
-	VPMAXUB        const19<>+0(SB), Y3, Y5
+	VPMAXUB        const15<>+0(SB), Y3, Y5
 	VPCMPEQB       Y5, Y3, Y5
-	VPMAXUB        const20<>+0(SB), Y3, Y6
+	VPMAXUB        const16<>+0(SB), Y3, Y6
 	VPCMPEQB       Y6, Y3, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
 	VMOVDQU        (DX)(CX*1), Y3
 	VPADDB         Y3, Y3, Y6
 	VPADDB         Y6, Y3, Y3
-	VPMAXUB        const19<>+0(SB), Y3, Y6
+	VPMAXUB        const15<>+0(SB), Y3, Y6
 	VPCMPEQB       Y6, Y3, Y6
-	VPMAXUB        const20<>+0(SB), Y3, Y7
+	VPMAXUB        const16<>+0(SB), Y3, Y7
 	VPCMPEQB       Y7, Y3, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -5882,18 +4794,18 @@ block:
 	VMOVDQU        (DX)(CX*2), Y6
 	VPADDB         Y6, Y6, Y7
 	VPADDB         Y7, Y6, Y6
-	VPMAXUB        const19<>+0(SB), Y6, Y7
+	VPMAXUB        const15<>+0(SB), Y6, Y7
 	VPCMPEQB       Y7, Y6, Y7
-	VPMAXUB        const20<>+0(SB), Y6, Y8
+	VPMAXUB        const16<>+0(SB), Y6, Y8
 	VPCMPEQB       Y8, Y6, Y8
 	VPADDB         Y8, Y7, Y7
 	VPABSB         Y7, Y7
 	VMOVDQU        (DX)(BX*1), Y6
 	VPADDB         Y6, Y6, Y8
 	VPADDB         Y8, Y6, Y6
-	VPMAXUB        const19<>+0(SB), Y6, Y8
+	VPMAXUB        const15<>+0(SB), Y6, Y8
 	VPCMPEQB       Y8, Y6, Y8
-	VPMAXUB        const20<>+0(SB), Y6, Y9
+	VPMAXUB        const16<>+0(SB), Y6, Y9
 	VPCMPEQB       Y9, Y6, Y9
 	VPADDB         Y9, Y8, Y8
 	VPABSB         Y8, Y8
@@ -5924,9 +4836,9 @@ block:
 	VPADDB         Y1, Y0, Y0
 	VPADDB         Y0, Y0, Y1
 	VPADDB         Y1, Y0, Y0
-	VPMAXUB        const19<>+0(SB), Y0, Y1
+	VPMAXUB        const15<>+0(SB), Y0, Y1
 	VPCMPEQB       Y1, Y0, Y1
-	VPMAXUB        const20<>+0(SB), Y0, Y2
+	VPMAXUB        const16<>+0(SB), Y0, Y2
 	VPCMPEQB       Y2, Y0, Y2
 	VPADDB         Y2, Y1, Y1
 	VPABSB         Y1, Y1
@@ -5935,9 +4847,9 @@ block:
 	VPADDB         Y2, Y0, Y0
 	VPADDB         Y0, Y0, Y2
 	VPADDB         Y2, Y0, Y0
-	VPMAXUB        const19<>+0(SB), Y0, Y2
+	VPMAXUB        const15<>+0(SB), Y0, Y2
 	VPCMPEQB       Y2, Y0, Y2
-	VPMAXUB        const20<>+0(SB), Y0, Y3
+	VPMAXUB        const16<>+0(SB), Y0, Y3
 	VPCMPEQB       Y3, Y0, Y3
 	VPADDB         Y3, Y2, Y2
 	VPABSB         Y2, Y2
@@ -5948,9 +4860,9 @@ block:
 	VPADDB         Y3, Y2, Y2
 	VPADDB         Y2, Y2, Y3
 	VPADDB         Y3, Y2, Y2
-	VPMAXUB        const19<>+0(SB), Y2, Y3
+	VPMAXUB        const15<>+0(SB), Y2, Y3
 	VPCMPEQB       Y3, Y2, Y3
-	VPMAXUB        const20<>+0(SB), Y2, Y4
+	VPMAXUB        const16<>+0(SB), Y2, Y4
 	VPCMPEQB       Y4, Y2, Y4
 	VPADDB         Y4, Y3, Y3
 	VPABSB         Y3, Y3
@@ -5959,9 +4871,9 @@ block:
 	VPADDB         Y4, Y2, Y2
 	VPADDB         Y2, Y2, Y4
 	VPADDB         Y4, Y2, Y2
-	VPMAXUB        const19<>+0(SB), Y2, Y4
+	VPMAXUB        const15<>+0(SB), Y2, Y4
 	VPCMPEQB       Y4, Y2, Y4
-	VPMAXUB        const20<>+0(SB), Y2, Y5
+	VPMAXUB        const16<>+0(SB), Y2, Y5
 	VPCMPEQB       Y5, Y2, Y5
 	VPADDB         Y5, Y4, Y4
 	VPABSB         Y4, Y4
@@ -5976,9 +4888,9 @@ block:
 	VPADDB         Y5, Y3, Y3
 	VPADDB         Y3, Y3, Y5
 	VPADDB         Y5, Y3, Y3
-	VPMAXUB        const19<>+0(SB), Y3, Y5
+	VPMAXUB        const15<>+0(SB), Y3, Y5
 	VPCMPEQB       Y5, Y3, Y5
-	VPMAXUB        const20<>+0(SB), Y3, Y6
+	VPMAXUB        const16<>+0(SB), Y3, Y6
 	VPCMPEQB       Y6, Y3, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -5987,9 +4899,9 @@ block:
 	VPADDB         Y6, Y3, Y3
 	VPADDB         Y3, Y3, Y6
 	VPADDB         Y6, Y3, Y3
-	VPMAXUB        const19<>+0(SB), Y3, Y6
+	VPMAXUB        const15<>+0(SB), Y3, Y6
 	VPCMPEQB       Y6, Y3, Y6
-	VPMAXUB        const20<>+0(SB), Y3, Y7
+	VPMAXUB        const16<>+0(SB), Y3, Y7
 	VPCMPEQB       Y7, Y3, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -6000,9 +4912,9 @@ block:
 	VPADDB         Y7, Y6, Y6
 	VPADDB         Y6, Y6, Y7
 	VPADDB         Y7, Y6, Y6
-	VPMAXUB        const19<>+0(SB), Y6, Y7
+	VPMAXUB        const15<>+0(SB), Y6, Y7
 	VPCMPEQB       Y7, Y6, Y7
-	VPMAXUB        const20<>+0(SB), Y6, Y8
+	VPMAXUB        const16<>+0(SB), Y6, Y8
 	VPCMPEQB       Y8, Y6, Y8
 	VPADDB         Y8, Y7, Y7
 	VPABSB         Y7, Y7
@@ -6011,9 +4923,9 @@ block:
 	VPADDB         Y8, Y6, Y6
 	VPADDB         Y6, Y6, Y8
 	VPADDB         Y8, Y6, Y6
-	VPMAXUB        const19<>+0(SB), Y6, Y8
+	VPMAXUB        const15<>+0(SB), Y6, Y8
 	VPCMPEQB       Y8, Y6, Y8
-	VPMAXUB        const20<>+0(SB), Y6, Y9
+	VPMAXUB        const16<>+0(SB), Y6, Y9
 	VPCMPEQB       Y9, Y6, Y9
 	VPADDB         Y9, Y8, Y8
 	VPABSB         Y8, Y8
@@ -6046,9 +4958,9 @@ block:
 	VPADDB         Y1, Y0, Y0
 	VPADDB         Y0, Y0, Y1
 	VPADDB         Y1, Y0, Y0
-	VPMAXUB        const19<>+0(SB), Y0, Y1
+	VPMAXUB        const15<>+0(SB), Y0, Y1
 	VPCMPEQB       Y1, Y0, Y1
-	VPMAXUB        const20<>+0(SB), Y0, Y2
+	VPMAXUB        const16<>+0(SB), Y0, Y2
 	VPCMPEQB       Y2, Y0, Y2
 	VPADDB         Y2, Y1, Y1
 	VPABSB         Y1, Y1
@@ -6059,9 +4971,9 @@ block:
 	VPADDB         Y2, Y0, Y0
 	VPADDB         Y0, Y0, Y2
 	VPADDB         Y2, Y0, Y0
-	VPMAXUB        const19<>+0(SB), Y0, Y2
+	VPMAXUB        const15<>+0(SB), Y0, Y2
 	VPCMPEQB       Y2, Y0, Y2
-	VPMAXUB        const20<>+0(SB), Y0, Y3
+	VPMAXUB        const16<>+0(SB), Y0, Y3
 	VPCMPEQB       Y3, Y0, Y3
 	VPADDB         Y3, Y2, Y2
 	VPABSB         Y2, Y2
@@ -6074,9 +4986,9 @@ block:
 	VPADDB         Y3, Y2, Y2
 	VPADDB         Y2, Y2, Y3
 	VPADDB         Y3, Y2, Y2
-	VPMAXUB        const19<>+0(SB), Y2, Y3
+	VPMAXUB        const15<>+0(SB), Y2, Y3
 	VPCMPEQB       Y3, Y2, Y3
-	VPMAXUB        const20<>+0(SB), Y2, Y4
+	VPMAXUB        const16<>+0(SB), Y2, Y4
 	VPCMPEQB       Y4, Y2, Y4
 	VPADDB         Y4, Y3, Y3
 	VPABSB         Y3, Y3
@@ -6087,9 +4999,9 @@ block:
 	VPADDB         Y4, Y2, Y2
 	VPADDB         Y2, Y2, Y4
 	VPADDB         Y4, Y2, Y2
-	VPMAXUB        const19<>+0(SB), Y2, Y4
+	VPMAXUB        const15<>+0(SB), Y2, Y4
 	VPCMPEQB       Y4, Y2, Y4
-	VPMAXUB        const20<>+0(SB), Y2, Y5
+	VPMAXUB        const16<>+0(SB), Y2, Y5
 	VPCMPEQB       Y5, Y2, Y5
 	VPADDB         Y5, Y4, Y4
 	VPABSB         Y4, Y4
@@ -6106,9 +5018,9 @@ block:
 	VPADDB         Y5, Y3, Y3
 	VPADDB         Y3, Y3, Y5
 	VPADDB         Y5, Y3, Y3
-	VPMAXUB        const19<>+0(SB), Y3, Y5
+	VPMAXUB        const15<>+0(SB), Y3, Y5
 	VPCMPEQB       Y5, Y3, Y5
-	VPMAXUB        const20<>+0(SB), Y3, Y6
+	VPMAXUB        const16<>+0(SB), Y3, Y6
 	VPCMPEQB       Y6, Y3, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -6119,9 +5031,9 @@ block:
 	VPADDB         Y6, Y3, Y3
 	VPADDB         Y3, Y3, Y6
 	VPADDB         Y6, Y3, Y3
-	VPMAXUB        const19<>+0(SB), Y3, Y6
+	VPMAXUB        const15<>+0(SB), Y3, Y6
 	VPCMPEQB       Y6, Y3, Y6
-	VPMAXUB        const20<>+0(SB), Y3, Y7
+	VPMAXUB        const16<>+0(SB), Y3, Y7
 	VPCMPEQB       Y7, Y3, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -6134,9 +5046,9 @@ block:
 	VPADDB         Y7, Y6, Y6
 	VPADDB         Y6, Y6, Y7
 	VPADDB         Y7, Y6, Y6
-	VPMAXUB        const19<>+0(SB), Y6, Y7
+	VPMAXUB        const15<>+0(SB), Y6, Y7
 	VPCMPEQB       Y7, Y6, Y7
-	VPMAXUB        const20<>+0(SB), Y6, Y8
+	VPMAXUB        const16<>+0(SB), Y6, Y8
 	VPCMPEQB       Y8, Y6, Y8
 	VPADDB         Y8, Y7, Y7
 	VPABSB         Y7, Y7
@@ -6147,9 +5059,9 @@ block:
 	VPADDB         Y8, Y6, Y6
 	VPADDB         Y6, Y6, Y8
 	VPADDB         Y8, Y6, Y6
-	VPMAXUB        const19<>+0(SB), Y6, Y8
+	VPMAXUB        const15<>+0(SB), Y6, Y8
 	VPCMPEQB       Y8, Y6, Y8
-	VPMAXUB        const20<>+0(SB), Y6, Y9
+	VPMAXUB        const16<>+0(SB), Y6, Y9
 	VPCMPEQB       Y9, Y6, Y9
 	VPADDB         Y9, Y8, Y8
 	VPABSB         Y8, Y8
@@ -6184,9 +5096,9 @@ block:
 	VPADDB         Y1, Y0, Y0
 	VPADDB         Y0, Y0, Y1
 	VPADDB         Y1, Y0, Y0
-	VPMAXUB        const19<>+0(SB), Y0, Y1
+	VPMAXUB        const15<>+0(SB), Y0, Y1
 	VPCMPEQB       Y1, Y0, Y1
-	VPMAXUB        const20<>+0(SB), Y0, Y2
+	VPMAXUB        const16<>+0(SB), Y0, Y2
 	VPCMPEQB       Y2, Y0, Y2
 	VPADDB         Y2, Y1, Y1
 	VPABSB         Y1, Y1
@@ -6199,9 +5111,9 @@ block:
 	VPADDB         Y2, Y0, Y0
 	VPADDB         Y0, Y0, Y2
 	VPADDB         Y2, Y0, Y0
-	VPMAXUB        const19<>+0(SB), Y0, Y2
+	VPMAXUB        const15<>+0(SB), Y0, Y2
 	VPCMPEQB       Y2, Y0, Y2
-	VPMAXUB        const20<>+0(SB), Y0, Y3
+	VPMAXUB        const16<>+0(SB), Y0, Y3
 	VPCMPEQB       Y3, Y0, Y3
 	VPADDB         Y3, Y2, Y2
 	VPABSB         Y2, Y2
@@ -6216,9 +5128,9 @@ block:
 	VPADDB         Y3, Y2, Y2
 	VPADDB         Y2, Y2, Y3
 	VPADDB         Y3, Y2, Y2
-	VPMAXUB        const19<>+0(SB), Y2, Y3
+	VPMAXUB        const15<>+0(SB), Y2, Y3
 	VPCMPEQB       Y3, Y2, Y3
-	VPMAXUB        const20<>+0(SB), Y2, Y4
+	VPMAXUB        const16<>+0(SB), Y2, Y4
 	VPCMPEQB       Y4, Y2, Y4
 	VPADDB         Y4, Y3, Y3
 	VPABSB         Y3, Y3
@@ -6231,9 +5143,9 @@ block:
 	VPADDB         Y4, Y2, Y2
 	VPADDB         Y2, Y2, Y4
 	VPADDB         Y4, Y2, Y2
-	VPMAXUB        const19<>+0(SB), Y2, Y4
+	VPMAXUB        const15<>+0(SB), Y2, Y4
 	VPCMPEQB       Y4, Y2, Y4
-	VPMAXUB        const20<>+0(SB), Y2, Y5
+	VPMAXUB        const16<>+0(SB), Y2, Y5
 	VPCMPEQB       Y5, Y2, Y5
 	VPADDB         Y5, Y4, Y4
 	VPABSB         Y4, Y4
@@ -6252,9 +5164,9 @@ block:
 	VPADDB         Y5, Y3, Y3
 	VPADDB         Y3, Y3, Y5
 	VPADDB         Y5, Y3, Y3
-	VPMAXUB        const19<>+0(SB), Y3, Y5
+	VPMAXUB        const15<>+0(SB), Y3, Y5
 	VPCMPEQB       Y5, Y3, Y5
-	VPMAXUB        const20<>+0(SB), Y3, Y6
+	VPMAXUB        const16<>+0(SB), Y3, Y6
 	VPCMPEQB       Y6, Y3, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -6267,9 +5179,9 @@ block:
 	VPADDB         Y6, Y3, Y3
 	VPADDB         Y3, Y3, Y6
 	VPADDB         Y6, Y3, Y3
-	VPMAXUB        const19<>+0(SB), Y3, Y6
+	VPMAXUB        const15<>+0(SB), Y3, Y6
 	VPCMPEQB       Y6, Y3, Y6
-	VPMAXUB        const20<>+0(SB), Y3, Y7
+	VPMAXUB        const16<>+0(SB), Y3, Y7
 	VPCMPEQB       Y7, Y3, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -6284,9 +5196,9 @@ block:
 	VPADDB         Y7, Y6, Y6
 	VPADDB         Y6, Y6, Y7
 	VPADDB         Y7, Y6, Y6
-	VPMAXUB        const19<>+0(SB), Y6, Y7
+	VPMAXUB        const15<>+0(SB), Y6, Y7
 	VPCMPEQB       Y7, Y6, Y7
-	VPMAXUB        const20<>+0(SB), Y6, Y8
+	VPMAXUB        const16<>+0(SB), Y6, Y8
 	VPCMPEQB       Y8, Y6, Y8
 	VPADDB         Y8, Y7, Y7
 	VPABSB         Y7, Y7
@@ -6299,9 +5211,9 @@ block:
 	VPADDB         Y8, Y6, Y6
 	VPADDB         Y6, Y6, Y8
 	VPADDB         Y8, Y6, Y6
-	VPMAXUB        const19<>+0(SB), Y6, Y8
+	VPMAXUB        const15<>+0(SB), Y6, Y8
 	VPCMPEQB       Y8, Y6, Y8
-	VPMAXUB        const20<>+0(SB), Y6, Y9
+	VPMAXUB        const16<>+0(SB), Y6, Y9
 	VPCMPEQB       Y9, Y6, Y9
 	VPADDB         Y9, Y8, Y8
 	VPABSB         Y8, Y8
@@ -6332,9 +5244,9 @@ block:
 	VPADDB         Y1, Y1, Y2
 	VPADDB         Y2, Y1, Y1
 	VPBLENDD       $0xf0, Y1, Y0, Y0
-	VPMAXUB        const19<>+0(SB), Y0, Y1
+	VPMAXUB        const15<>+0(SB), Y0, Y1
 	VPCMPEQB       Y1, Y0, Y1
-	VPMAXUB        const20<>+0(SB), Y0, Y2
+	VPMAXUB        const16<>+0(SB), Y0, Y2
 	VPCMPEQB       Y2, Y0, Y2
 	VPADDB         Y2, Y1, Y1
 	VPABSB         Y1, Y1
@@ -6343,9 +5255,9 @@ block:
 	VPADDB         Y2, Y2, Y3
 	VPADDB         Y3, Y2, Y2
 	VPBLENDD       $0xf0, Y2, Y0, Y0
-	VPMAXUB        const19<>+0(SB), Y0, Y2
+	VPMAXUB        const15<>+0(SB), Y0, Y2
 	VPCMPEQB       Y2, Y0, Y2
-	VPMAXUB        const20<>+0(SB), Y0, Y3
+	VPMAXUB        const16<>+0(SB), Y0, Y3
 	VPCMPEQB       Y3, Y0, Y3
 	VPADDB         Y3, Y2, Y2
 	VPABSB         Y2, Y2
@@ -6356,9 +5268,9 @@ block:
 	VPADDB         Y3, Y3, Y4
 	VPADDB         Y4, Y3, Y3
 	VPBLENDD       $0xf0, Y3, Y2, Y2
-	VPMAXUB        const19<>+0(SB), Y2, Y3
+	VPMAXUB        const15<>+0(SB), Y2, Y3
 	VPCMPEQB       Y3, Y2, Y3
-	VPMAXUB        const20<>+0(SB), Y2, Y4
+	VPMAXUB        const16<>+0(SB), Y2, Y4
 	VPCMPEQB       Y4, Y2, Y4
 	VPADDB         Y4, Y3, Y3
 	VPABSB         Y3, Y3
@@ -6367,9 +5279,9 @@ block:
 	VPADDB         Y4, Y4, Y5
 	VPADDB         Y5, Y4, Y4
 	VPBLENDD       $0xf0, Y4, Y2, Y2
-	VPMAXUB        const19<>+0(SB), Y2, Y4
+	VPMAXUB        const15<>+0(SB), Y2, Y4
 	VPCMPEQB       Y4, Y2, Y4
-	VPMAXUB        const20<>+0(SB), Y2, Y5
+	VPMAXUB        const16<>+0(SB), Y2, Y5
 	VPCMPEQB       Y5, Y2, Y5
 	VPADDB         Y5, Y4, Y4
 	VPABSB         Y4, Y4
@@ -6384,9 +5296,9 @@ block:
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
 	VPBLENDD       $0xf0, Y5, Y3, Y3
-	VPMAXUB        const19<>+0(SB), Y3, Y5
+	VPMAXUB        const15<>+0(SB), Y3, Y5
 	VPCMPEQB       Y5, Y3, Y5
-	VPMAXUB        const20<>+0(SB), Y3, Y6
+	VPMAXUB        const16<>+0(SB), Y3, Y6
 	VPCMPEQB       Y6, Y3, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -6395,9 +5307,9 @@ block:
 	VPADDB         Y6, Y6, Y7
 	VPADDB         Y7, Y6, Y6
 	VPBLENDD       $0xf0, Y6, Y3, Y3
-	VPMAXUB        const19<>+0(SB), Y3, Y6
+	VPMAXUB        const15<>+0(SB), Y3, Y6
 	VPCMPEQB       Y6, Y3, Y6
-	VPMAXUB        const20<>+0(SB), Y3, Y7
+	VPMAXUB        const16<>+0(SB), Y3, Y7
 	VPCMPEQB       Y7, Y3, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -6408,9 +5320,9 @@ block:
 	VPADDB         Y7, Y7, Y8
 	VPADDB         Y8, Y7, Y7
 	VPBLENDD       $0xf0, Y7, Y6, Y6
-	VPMAXUB        const19<>+0(SB), Y6, Y7
+	VPMAXUB        const15<>+0(SB), Y6, Y7
 	VPCMPEQB       Y7, Y6, Y7
-	VPMAXUB        const20<>+0(SB), Y6, Y8
+	VPMAXUB        const16<>+0(SB), Y6, Y8
 	VPCMPEQB       Y8, Y6, Y8
 	VPADDB         Y8, Y7, Y7
 	VPABSB         Y7, Y7
@@ -6419,9 +5331,9 @@ block:
 	VPADDB         Y8, Y8, Y9
 	VPADDB         Y9, Y8, Y8
 	VPBLENDD       $0xf0, Y8, Y6, Y6
-	VPMAXUB        const19<>+0(SB), Y6, Y8
+	VPMAXUB        const15<>+0(SB), Y6, Y8
 	VPCMPEQB       Y8, Y6, Y8
-	VPMAXUB        const20<>+0(SB), Y6, Y9
+	VPMAXUB        const16<>+0(SB), Y6, Y9
 	VPCMPEQB       Y9, Y6, Y9
 	VPADDB         Y9, Y8, Y8
 	VPABSB         Y8, Y8
@@ -6456,9 +5368,9 @@ block:
 	VPADDB         Y1, Y1, Y2
 	VPADDB         Y2, Y1, Y1
 	VPBLENDD       $0xf0, Y1, Y0, Y0
-	VPMAXUB        const19<>+0(SB), Y0, Y1
+	VPMAXUB        const15<>+0(SB), Y0, Y1
 	VPCMPEQB       Y1, Y0, Y1
-	VPMAXUB        const20<>+0(SB), Y0, Y2
+	VPMAXUB        const16<>+0(SB), Y0, Y2
 	VPCMPEQB       Y2, Y0, Y2
 	VPADDB         Y2, Y1, Y1
 	VPABSB         Y1, Y1
@@ -6471,9 +5383,9 @@ block:
 	VPADDB         Y2, Y2, Y3
 	VPADDB         Y3, Y2, Y2
 	VPBLENDD       $0xf0, Y2, Y0, Y0
-	VPMAXUB        const19<>+0(SB), Y0, Y2
+	VPMAXUB        const15<>+0(SB), Y0, Y2
 	VPCMPEQB       Y2, Y0, Y2
-	VPMAXUB        const20<>+0(SB), Y0, Y3
+	VPMAXUB        const16<>+0(SB), Y0, Y3
 	VPCMPEQB       Y3, Y0, Y3
 	VPADDB         Y3, Y2, Y2
 	VPABSB         Y2, Y2
@@ -6488,9 +5400,9 @@ block:
 	VPADDB         Y3, Y3, Y4
 	VPADDB         Y4, Y3, Y3
 	VPBLENDD       $0xf0, Y3, Y2, Y2
-	VPMAXUB        const19<>+0(SB), Y2, Y3
+	VPMAXUB        const15<>+0(SB), Y2, Y3
 	VPCMPEQB       Y3, Y2, Y3
-	VPMAXUB        const20<>+0(SB), Y2, Y4
+	VPMAXUB        const16<>+0(SB), Y2, Y4
 	VPCMPEQB       Y4, Y2, Y4
 	VPADDB         Y4, Y3, Y3
 	VPABSB         Y3, Y3
@@ -6503,9 +5415,9 @@ block:
 	VPADDB         Y4, Y4, Y5
 	VPADDB         Y5, Y4, Y4
 	VPBLENDD       $0xf0, Y4, Y2, Y2
-	VPMAXUB        const19<>+0(SB), Y2, Y4
+	VPMAXUB        const15<>+0(SB), Y2, Y4
 	VPCMPEQB       Y4, Y2, Y4
-	VPMAXUB        const20<>+0(SB), Y2, Y5
+	VPMAXUB        const16<>+0(SB), Y2, Y5
 	VPCMPEQB       Y5, Y2, Y5
 	VPADDB         Y5, Y4, Y4
 	VPABSB         Y4, Y4
@@ -6524,9 +5436,9 @@ block:
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
 	VPBLENDD       $0xf0, Y5, Y3, Y3
-	VPMAXUB        const19<>+0(SB), Y3, Y5
+	VPMAXUB        const15<>+0(SB), Y3, Y5
 	VPCMPEQB       Y5, Y3, Y5
-	VPMAXUB        const20<>+0(SB), Y3, Y6
+	VPMAXUB        const16<>+0(SB), Y3, Y6
 	VPCMPEQB       Y6, Y3, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -6539,9 +5451,9 @@ block:
 	VPADDB         Y6, Y6, Y7
 	VPADDB         Y7, Y6, Y6
 	VPBLENDD       $0xf0, Y6, Y3, Y3
-	VPMAXUB        const19<>+0(SB), Y3, Y6
+	VPMAXUB        const15<>+0(SB), Y3, Y6
 	VPCMPEQB       Y6, Y3, Y6
-	VPMAXUB        const20<>+0(SB), Y3, Y7
+	VPMAXUB        const16<>+0(SB), Y3, Y7
 	VPCMPEQB       Y7, Y3, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -6556,9 +5468,9 @@ block:
 	VPADDB         Y7, Y7, Y8
 	VPADDB         Y8, Y7, Y7
 	VPBLENDD       $0xf0, Y7, Y6, Y6
-	VPMAXUB        const19<>+0(SB), Y6, Y7
+	VPMAXUB        const15<>+0(SB), Y6, Y7
 	VPCMPEQB       Y7, Y6, Y7
-	VPMAXUB        const20<>+0(SB), Y6, Y8
+	VPMAXUB        const16<>+0(SB), Y6, Y8
 	VPCMPEQB       Y8, Y6, Y8
 	VPADDB         Y8, Y7, Y7
 	VPABSB         Y7, Y7
@@ -6571,9 +5483,9 @@ block:
 	VPADDB         Y8, Y8, Y9
 	VPADDB         Y9, Y8, Y8
 	VPBLENDD       $0xf0, Y8, Y6, Y6
-	VPMAXUB        const19<>+0(SB), Y6, Y8
+	VPMAXUB        const15<>+0(SB), Y6, Y8
 	VPCMPEQB       Y8, Y6, Y8
-	VPMAXUB        const20<>+0(SB), Y6, Y9
+	VPMAXUB        const16<>+0(SB), Y6, Y9
 	VPCMPEQB       Y9, Y6, Y9
 	VPADDB         Y9, Y8, Y8
 	VPABSB         Y8, Y8
@@ -6620,9 +5532,9 @@ block:
 	VPADDB         Y3, Y1, Y1
 	VPBLENDD       $0x88, Y1, Y2, Y2
 	VPBLENDD       $0xf0, Y2, Y0, Y0
-	VPMAXUB        const19<>+0(SB), Y0, Y1
+	VPMAXUB        const15<>+0(SB), Y0, Y1
 	VPCMPEQB       Y1, Y0, Y1
-	VPMAXUB        const20<>+0(SB), Y0, Y2
+	VPMAXUB        const16<>+0(SB), Y0, Y2
 	VPCMPEQB       Y2, Y0, Y2
 	VPADDB         Y2, Y1, Y1
 	VPABSB         Y1, Y1
@@ -6647,9 +5559,9 @@ block:
 	VPADDB         Y4, Y2, Y2
 	VPBLENDD       $0x88, Y2, Y3, Y3
 	VPBLENDD       $0xf0, Y3, Y0, Y0
-	VPMAXUB        const19<>+0(SB), Y0, Y2
+	VPMAXUB        const15<>+0(SB), Y0, Y2
 	VPCMPEQB       Y2, Y0, Y2
-	VPMAXUB        const20<>+0(SB), Y0, Y3
+	VPMAXUB        const16<>+0(SB), Y0, Y3
 	VPCMPEQB       Y3, Y0, Y3
 	VPADDB         Y3, Y2, Y2
 	VPABSB         Y2, Y2
@@ -6676,9 +5588,9 @@ block:
 	VPADDB         Y5, Y3, Y3
 	VPBLENDD       $0x88, Y3, Y4, Y4
 	VPBLENDD       $0xf0, Y4, Y2, Y2
-	VPMAXUB        const19<>+0(SB), Y2, Y3
+	VPMAXUB        const15<>+0(SB), Y2, Y3
 	VPCMPEQB       Y3, Y2, Y3
-	VPMAXUB        const20<>+0(SB), Y2, Y4
+	VPMAXUB        const16<>+0(SB), Y2, Y4
 	VPCMPEQB       Y4, Y2, Y4
 	VPADDB         Y4, Y3, Y3
 	VPABSB         Y3, Y3
@@ -6703,9 +5615,9 @@ block:
 	VPADDB         Y6, Y4, Y4
 	VPBLENDD       $0x88, Y4, Y5, Y5
 	VPBLENDD       $0xf0, Y5, Y2, Y2
-	VPMAXUB        const19<>+0(SB), Y2, Y4
+	VPMAXUB        const15<>+0(SB), Y2, Y4
 	VPCMPEQB       Y4, Y2, Y4
-	VPMAXUB        const20<>+0(SB), Y2, Y5
+	VPMAXUB        const16<>+0(SB), Y2, Y5
 	VPCMPEQB       Y5, Y2, Y5
 	VPADDB         Y5, Y4, Y4
 	VPABSB         Y4, Y4
@@ -6736,9 +5648,9 @@ block:
 	VPADDB         Y7, Y5, Y5
 	VPBLENDD       $0x88, Y5, Y6, Y6
 	VPBLENDD       $0xf0, Y6, Y3, Y3
-	VPMAXUB        const19<>+0(SB), Y3, Y5
+	VPMAXUB        const15<>+0(SB), Y3, Y5
 	VPCMPEQB       Y5, Y3, Y5
-	VPMAXUB        const20<>+0(SB), Y3, Y6
+	VPMAXUB        const16<>+0(SB), Y3, Y6
 	VPCMPEQB       Y6, Y3, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -6763,9 +5675,9 @@ block:
 	VPADDB         Y8, Y6, Y6
 	VPBLENDD       $0x88, Y6, Y7, Y7
 	VPBLENDD       $0xf0, Y7, Y3, Y3
-	VPMAXUB        const19<>+0(SB), Y3, Y6
+	VPMAXUB        const15<>+0(SB), Y3, Y6
 	VPCMPEQB       Y6, Y3, Y6
-	VPMAXUB        const20<>+0(SB), Y3, Y7
+	VPMAXUB        const16<>+0(SB), Y3, Y7
 	VPCMPEQB       Y7, Y3, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -6792,9 +5704,9 @@ block:
 	VPADDB         Y9, Y7, Y7
 	VPBLENDD       $0x88, Y7, Y8, Y8
 	VPBLENDD       $0xf0, Y8, Y6, Y6
-	VPMAXUB        const19<>+0(SB), Y6, Y7
+	VPMAXUB        const15<>+0(SB), Y6, Y7
 	VPCMPEQB       Y7, Y6, Y7
-	VPMAXUB        const20<>+0(SB), Y6, Y8
+	VPMAXUB        const16<>+0(SB), Y6, Y8
 	VPCMPEQB       Y8, Y6, Y8
 	VPADDB         Y8, Y7, Y7
 	VPABSB         Y7, Y7
@@ -6819,9 +5731,9 @@ block:
 	VPADDB         Y10, Y8, Y8
 	VPBLENDD       $0x88, Y8, Y9, Y9
 	VPBLENDD       $0xf0, Y9, Y6, Y6
-	VPMAXUB        const19<>+0(SB), Y6, Y8
+	VPMAXUB        const15<>+0(SB), Y6, Y8
 	VPCMPEQB       Y8, Y6, Y8
-	VPMAXUB        const20<>+0(SB), Y6, Y9
+	VPMAXUB        const16<>+0(SB), Y6, Y9
 	VPCMPEQB       Y9, Y6, Y9
 	VPADDB         Y9, Y8, Y8
 	VPABSB         Y8, Y8
@@ -6847,7 +5759,7 @@ block:
 	VMOVDQU        Y0, 1888(SI)
 	VPERM2I128     $0x31, Y5, Y1, Y0
 	VMOVDQU        Y0, 2016(SI)
-	VMOVDQU        const9<>+0(SB), Y0
+	VMOVDQU        const8<>+0(SB), Y0
 	VPSLLD         $0x10, Y0, Y1
 	VPBLENDW       $0xaa, Y1, Y0, Y1
 	VMOVDQU        Y1, 2048(SI)
@@ -6855,7 +5767,7 @@ block:
 	VPSLLD         $0x10, Y0, Y1
 	VPBLENDW       $0xaa, Y1, Y0, Y1
 	VMOVDQU        Y1, 2304(SI)
-	VMOVDQU        const9<>+0(SB), Y0
+	VMOVDQU        const8<>+0(SB), Y0
 	VPSLLD         $0x10, Y0, Y1
 	VPBLENDW       $0xaa, Y1, Y0, Y1
 	VMOVDQU        Y1, 2080(SI)
@@ -6863,7 +5775,7 @@ block:
 	VPSLLD         $0x10, Y0, Y1
 	VPBLENDW       $0xaa, Y1, Y0, Y1
 	VMOVDQU        Y1, 2336(SI)
-	VMOVDQU        const9<>+0(SB), Y0
+	VMOVDQU        const8<>+0(SB), Y0
 	VPSLLD         $0x10, Y0, Y1
 	VPBLENDW       $0xaa, Y1, Y0, Y1
 	VMOVDQU        Y1, 2112(SI)
@@ -6871,7 +5783,7 @@ block:
 	VPSLLD         $0x10, Y0, Y1
 	VPBLENDW       $0xaa, Y1, Y0, Y1
 	VMOVDQU        Y1, 2368(SI)
-	VMOVDQU        const9<>+0(SB), Y0
+	VMOVDQU        const8<>+0(SB), Y0
 	VPSLLD         $0x10, Y0, Y1
 	VPBLENDW       $0xaa, Y1, Y0, Y1
 	VMOVDQU        Y1, 2144(SI)
@@ -6879,7 +5791,7 @@ block:
 	VPSLLD         $0x10, Y0, Y1
 	VPBLENDW       $0xaa, Y1, Y0, Y1
 	VMOVDQU        Y1, 2400(SI)
-	VMOVDQU        const9<>+0(SB), Y0
+	VMOVDQU        const8<>+0(SB), Y0
 	VPSLLD         $0x10, Y0, Y1
 	VPBLENDW       $0xaa, Y1, Y0, Y1
 	VMOVDQU        Y1, 2176(SI)
@@ -6887,7 +5799,7 @@ block:
 	VPSLLD         $0x10, Y0, Y1
 	VPBLENDW       $0xaa, Y1, Y0, Y1
 	VMOVDQU        Y1, 2432(SI)
-	VMOVDQU        const9<>+0(SB), Y0
+	VMOVDQU        const8<>+0(SB), Y0
 	VPSLLD         $0x10, Y0, Y1
 	VPBLENDW       $0xaa, Y1, Y0, Y1
 	VMOVDQU        Y1, 2208(SI)
@@ -6895,7 +5807,7 @@ block:
 	VPSLLD         $0x10, Y0, Y1
 	VPBLENDW       $0xaa, Y1, Y0, Y1
 	VMOVDQU        Y1, 2464(SI)
-	VMOVDQU        const9<>+0(SB), Y0
+	VMOVDQU        const8<>+0(SB), Y0
 	VPSLLD         $0x10, Y0, Y1
 	VPBLENDW       $0xaa, Y1, Y0, Y1
 	VMOVDQU        Y1, 2240(SI)
@@ -6903,7 +5815,7 @@ block:
 	VPSLLD         $0x10, Y0, Y1
 	VPBLENDW       $0xaa, Y1, Y0, Y1
 	VMOVDQU        Y1, 2496(SI)
-	VMOVDQU        const9<>+0(SB), Y0
+	VMOVDQU        const8<>+0(SB), Y0
 	VPSLLD         $0x10, Y0, Y1
 	VPBLENDW       $0xaa, Y1, Y0, Y1
 	VMOVDQU        Y1, 2272(SI)
@@ -6930,17 +5842,17 @@ block:
 	VZEROUPPER
 	RET
 
-DATA const19<>+0(SB)/8, $0x5656565656565656
-DATA const19<>+8(SB)/8, $0x5656565656565656
-DATA const19<>+16(SB)/8, $0x5656565656565656
-DATA const19<>+24(SB)/8, $0x5656565656565656
-GLOBL const19<>(SB), RODATA|NOPTR, $32
+DATA const15<>+0(SB)/8, $0x5656565656565656
+DATA const15<>+8(SB)/8, $0x5656565656565656
+DATA const15<>+16(SB)/8, $0x5656565656565656
+DATA const15<>+24(SB)/8, $0x5656565656565656
+GLOBL const15<>(SB), RODATA|NOPTR, $32
 
-DATA const20<>+0(SB)/8, $0xabababababababab
-DATA const20<>+8(SB)/8, $0xabababababababab
-DATA const20<>+16(SB)/8, $0xabababababababab
-DATA const20<>+24(SB)/8, $0xabababababababab
-GLOBL const20<>(SB), RODATA|NOPTR, $32
+DATA const16<>+0(SB)/8, $0xabababababababab
+DATA const16<>+8(SB)/8, $0xabababababababab
+DATA const16<>+16(SB)/8, $0xabababababababab
+DATA const16<>+24(SB)/8, $0xabababababababab
+GLOBL const16<>(SB), RODATA|NOPTR, $32
 
 // func panel8UnpackTQ2(dst *byte, w *byte, rowBytes int, nBlocks int, ahead *byte)
 // Requires: AVX, AVX2, F16C, MMX+
@@ -6965,15 +5877,15 @@ block:
 	PREFETCHT1  512(R8)
 	ADDQ        $+528, R8
 	VMOVDQU     (AX), Y0
-	VPAND       const13<>+0(SB), Y0, Y0
+	VPAND       const12<>+0(SB), Y0, Y0
 	VMOVDQU     (AX)(CX*1), Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VPUNPCKLDQ  Y1, Y0, Y2
 	VPUNPCKHDQ  Y1, Y0, Y0
 	VMOVDQU     (AX)(CX*2), Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     (AX)(BX*1), Y3
-	VPAND       const13<>+0(SB), Y3, Y3
+	VPAND       const12<>+0(SB), Y3, Y3
 	VPUNPCKLDQ  Y3, Y1, Y4
 	VPUNPCKHDQ  Y3, Y1, Y1
 	VPUNPCKLQDQ Y4, Y2, Y3
@@ -6981,15 +5893,15 @@ block:
 	VPUNPCKLQDQ Y1, Y0, Y4
 	VPUNPCKHQDQ Y1, Y0, Y0
 	VMOVDQU     (DX), Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     (DX)(CX*1), Y5
-	VPAND       const13<>+0(SB), Y5, Y5
+	VPAND       const12<>+0(SB), Y5, Y5
 	VPUNPCKLDQ  Y5, Y1, Y6
 	VPUNPCKHDQ  Y5, Y1, Y1
 	VMOVDQU     (DX)(CX*2), Y5
-	VPAND       const13<>+0(SB), Y5, Y5
+	VPAND       const12<>+0(SB), Y5, Y5
 	VMOVDQU     (DX)(BX*1), Y7
-	VPAND       const13<>+0(SB), Y7, Y7
+	VPAND       const12<>+0(SB), Y7, Y7
 	VPUNPCKLDQ  Y7, Y5, Y8
 	VPUNPCKHDQ  Y7, Y5, Y5
 	VPUNPCKLQDQ Y8, Y6, Y7
@@ -7014,18 +5926,18 @@ block:
 	VMOVDQU     Y2, 224(SI)
 	VMOVDQU     (AX), Y0
 	VPSRLW      $0x02, Y0, Y0
-	VPAND       const13<>+0(SB), Y0, Y0
+	VPAND       const12<>+0(SB), Y0, Y0
 	VMOVDQU     (AX)(CX*1), Y1
 	VPSRLW      $0x02, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VPUNPCKLDQ  Y1, Y0, Y2
 	VPUNPCKHDQ  Y1, Y0, Y0
 	VMOVDQU     (AX)(CX*2), Y1
 	VPSRLW      $0x02, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     (AX)(BX*1), Y3
 	VPSRLW      $0x02, Y3, Y3
-	VPAND       const13<>+0(SB), Y3, Y3
+	VPAND       const12<>+0(SB), Y3, Y3
 	VPUNPCKLDQ  Y3, Y1, Y4
 	VPUNPCKHDQ  Y3, Y1, Y1
 	VPUNPCKLQDQ Y4, Y2, Y3
@@ -7034,18 +5946,18 @@ block:
 	VPUNPCKHQDQ Y1, Y0, Y0
 	VMOVDQU     (DX), Y1
 	VPSRLW      $0x02, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     (DX)(CX*1), Y5
 	VPSRLW      $0x02, Y5, Y5
-	VPAND       const13<>+0(SB), Y5, Y5
+	VPAND       const12<>+0(SB), Y5, Y5
 	VPUNPCKLDQ  Y5, Y1, Y6
 	VPUNPCKHDQ  Y5, Y1, Y1
 	VMOVDQU     (DX)(CX*2), Y5
 	VPSRLW      $0x02, Y5, Y5
-	VPAND       const13<>+0(SB), Y5, Y5
+	VPAND       const12<>+0(SB), Y5, Y5
 	VMOVDQU     (DX)(BX*1), Y7
 	VPSRLW      $0x02, Y7, Y7
-	VPAND       const13<>+0(SB), Y7, Y7
+	VPAND       const12<>+0(SB), Y7, Y7
 	VPUNPCKLDQ  Y7, Y5, Y8
 	VPUNPCKHDQ  Y7, Y5, Y5
 	VPUNPCKLQDQ Y8, Y6, Y7
@@ -7070,18 +5982,18 @@ block:
 	VMOVDQU     Y2, 480(SI)
 	VMOVDQU     (AX), Y0
 	VPSRLW      $0x04, Y0, Y0
-	VPAND       const13<>+0(SB), Y0, Y0
+	VPAND       const12<>+0(SB), Y0, Y0
 	VMOVDQU     (AX)(CX*1), Y1
 	VPSRLW      $0x04, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VPUNPCKLDQ  Y1, Y0, Y2
 	VPUNPCKHDQ  Y1, Y0, Y0
 	VMOVDQU     (AX)(CX*2), Y1
 	VPSRLW      $0x04, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     (AX)(BX*1), Y3
 	VPSRLW      $0x04, Y3, Y3
-	VPAND       const13<>+0(SB), Y3, Y3
+	VPAND       const12<>+0(SB), Y3, Y3
 	VPUNPCKLDQ  Y3, Y1, Y4
 	VPUNPCKHDQ  Y3, Y1, Y1
 	VPUNPCKLQDQ Y4, Y2, Y3
@@ -7090,18 +6002,18 @@ block:
 	VPUNPCKHQDQ Y1, Y0, Y0
 	VMOVDQU     (DX), Y1
 	VPSRLW      $0x04, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     (DX)(CX*1), Y5
 	VPSRLW      $0x04, Y5, Y5
-	VPAND       const13<>+0(SB), Y5, Y5
+	VPAND       const12<>+0(SB), Y5, Y5
 	VPUNPCKLDQ  Y5, Y1, Y6
 	VPUNPCKHDQ  Y5, Y1, Y1
 	VMOVDQU     (DX)(CX*2), Y5
 	VPSRLW      $0x04, Y5, Y5
-	VPAND       const13<>+0(SB), Y5, Y5
+	VPAND       const12<>+0(SB), Y5, Y5
 	VMOVDQU     (DX)(BX*1), Y7
 	VPSRLW      $0x04, Y7, Y7
-	VPAND       const13<>+0(SB), Y7, Y7
+	VPAND       const12<>+0(SB), Y7, Y7
 	VPUNPCKLDQ  Y7, Y5, Y8
 	VPUNPCKHDQ  Y7, Y5, Y5
 	VPUNPCKLQDQ Y8, Y6, Y7
@@ -7126,18 +6038,18 @@ block:
 	VMOVDQU     Y2, 736(SI)
 	VMOVDQU     (AX), Y0
 	VPSRLW      $0x06, Y0, Y0
-	VPAND       const13<>+0(SB), Y0, Y0
+	VPAND       const12<>+0(SB), Y0, Y0
 	VMOVDQU     (AX)(CX*1), Y1
 	VPSRLW      $0x06, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VPUNPCKLDQ  Y1, Y0, Y2
 	VPUNPCKHDQ  Y1, Y0, Y0
 	VMOVDQU     (AX)(CX*2), Y1
 	VPSRLW      $0x06, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     (AX)(BX*1), Y3
 	VPSRLW      $0x06, Y3, Y3
-	VPAND       const13<>+0(SB), Y3, Y3
+	VPAND       const12<>+0(SB), Y3, Y3
 	VPUNPCKLDQ  Y3, Y1, Y4
 	VPUNPCKHDQ  Y3, Y1, Y1
 	VPUNPCKLQDQ Y4, Y2, Y3
@@ -7146,18 +6058,18 @@ block:
 	VPUNPCKHQDQ Y1, Y0, Y0
 	VMOVDQU     (DX), Y1
 	VPSRLW      $0x06, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     (DX)(CX*1), Y5
 	VPSRLW      $0x06, Y5, Y5
-	VPAND       const13<>+0(SB), Y5, Y5
+	VPAND       const12<>+0(SB), Y5, Y5
 	VPUNPCKLDQ  Y5, Y1, Y6
 	VPUNPCKHDQ  Y5, Y1, Y1
 	VMOVDQU     (DX)(CX*2), Y5
 	VPSRLW      $0x06, Y5, Y5
-	VPAND       const13<>+0(SB), Y5, Y5
+	VPAND       const12<>+0(SB), Y5, Y5
 	VMOVDQU     (DX)(BX*1), Y7
 	VPSRLW      $0x06, Y7, Y7
-	VPAND       const13<>+0(SB), Y7, Y7
+	VPAND       const12<>+0(SB), Y7, Y7
 	VPUNPCKLDQ  Y7, Y5, Y8
 	VPUNPCKHDQ  Y7, Y5, Y5
 	VPUNPCKLQDQ Y8, Y6, Y7
@@ -7181,15 +6093,15 @@ block:
 	VPERM2I128  $0x31, Y1, Y0, Y2
 	VMOVDQU     Y2, 992(SI)
 	VMOVDQU     32(AX), Y0
-	VPAND       const13<>+0(SB), Y0, Y0
+	VPAND       const12<>+0(SB), Y0, Y0
 	VMOVDQU     32(AX)(CX*1), Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VPUNPCKLDQ  Y1, Y0, Y2
 	VPUNPCKHDQ  Y1, Y0, Y0
 	VMOVDQU     32(AX)(CX*2), Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     32(AX)(BX*1), Y3
-	VPAND       const13<>+0(SB), Y3, Y3
+	VPAND       const12<>+0(SB), Y3, Y3
 	VPUNPCKLDQ  Y3, Y1, Y4
 	VPUNPCKHDQ  Y3, Y1, Y1
 	VPUNPCKLQDQ Y4, Y2, Y3
@@ -7197,15 +6109,15 @@ block:
 	VPUNPCKLQDQ Y1, Y0, Y4
 	VPUNPCKHQDQ Y1, Y0, Y0
 	VMOVDQU     32(DX), Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     32(DX)(CX*1), Y5
-	VPAND       const13<>+0(SB), Y5, Y5
+	VPAND       const12<>+0(SB), Y5, Y5
 	VPUNPCKLDQ  Y5, Y1, Y6
 	VPUNPCKHDQ  Y5, Y1, Y1
 	VMOVDQU     32(DX)(CX*2), Y5
-	VPAND       const13<>+0(SB), Y5, Y5
+	VPAND       const12<>+0(SB), Y5, Y5
 	VMOVDQU     32(DX)(BX*1), Y7
-	VPAND       const13<>+0(SB), Y7, Y7
+	VPAND       const12<>+0(SB), Y7, Y7
 	VPUNPCKLDQ  Y7, Y5, Y8
 	VPUNPCKHDQ  Y7, Y5, Y5
 	VPUNPCKLQDQ Y8, Y6, Y7
@@ -7230,18 +6142,18 @@ block:
 	VMOVDQU     Y2, 1248(SI)
 	VMOVDQU     32(AX), Y0
 	VPSRLW      $0x02, Y0, Y0
-	VPAND       const13<>+0(SB), Y0, Y0
+	VPAND       const12<>+0(SB), Y0, Y0
 	VMOVDQU     32(AX)(CX*1), Y1
 	VPSRLW      $0x02, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VPUNPCKLDQ  Y1, Y0, Y2
 	VPUNPCKHDQ  Y1, Y0, Y0
 	VMOVDQU     32(AX)(CX*2), Y1
 	VPSRLW      $0x02, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     32(AX)(BX*1), Y3
 	VPSRLW      $0x02, Y3, Y3
-	VPAND       const13<>+0(SB), Y3, Y3
+	VPAND       const12<>+0(SB), Y3, Y3
 	VPUNPCKLDQ  Y3, Y1, Y4
 	VPUNPCKHDQ  Y3, Y1, Y1
 	VPUNPCKLQDQ Y4, Y2, Y3
@@ -7250,18 +6162,18 @@ block:
 	VPUNPCKHQDQ Y1, Y0, Y0
 	VMOVDQU     32(DX), Y1
 	VPSRLW      $0x02, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     32(DX)(CX*1), Y5
 	VPSRLW      $0x02, Y5, Y5
-	VPAND       const13<>+0(SB), Y5, Y5
+	VPAND       const12<>+0(SB), Y5, Y5
 	VPUNPCKLDQ  Y5, Y1, Y6
 	VPUNPCKHDQ  Y5, Y1, Y1
 	VMOVDQU     32(DX)(CX*2), Y5
 	VPSRLW      $0x02, Y5, Y5
-	VPAND       const13<>+0(SB), Y5, Y5
+	VPAND       const12<>+0(SB), Y5, Y5
 	VMOVDQU     32(DX)(BX*1), Y7
 	VPSRLW      $0x02, Y7, Y7
-	VPAND       const13<>+0(SB), Y7, Y7
+	VPAND       const12<>+0(SB), Y7, Y7
 	VPUNPCKLDQ  Y7, Y5, Y8
 	VPUNPCKHDQ  Y7, Y5, Y5
 	VPUNPCKLQDQ Y8, Y6, Y7
@@ -7286,18 +6198,18 @@ block:
 	VMOVDQU     Y2, 1504(SI)
 	VMOVDQU     32(AX), Y0
 	VPSRLW      $0x04, Y0, Y0
-	VPAND       const13<>+0(SB), Y0, Y0
+	VPAND       const12<>+0(SB), Y0, Y0
 	VMOVDQU     32(AX)(CX*1), Y1
 	VPSRLW      $0x04, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VPUNPCKLDQ  Y1, Y0, Y2
 	VPUNPCKHDQ  Y1, Y0, Y0
 	VMOVDQU     32(AX)(CX*2), Y1
 	VPSRLW      $0x04, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     32(AX)(BX*1), Y3
 	VPSRLW      $0x04, Y3, Y3
-	VPAND       const13<>+0(SB), Y3, Y3
+	VPAND       const12<>+0(SB), Y3, Y3
 	VPUNPCKLDQ  Y3, Y1, Y4
 	VPUNPCKHDQ  Y3, Y1, Y1
 	VPUNPCKLQDQ Y4, Y2, Y3
@@ -7306,18 +6218,18 @@ block:
 	VPUNPCKHQDQ Y1, Y0, Y0
 	VMOVDQU     32(DX), Y1
 	VPSRLW      $0x04, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     32(DX)(CX*1), Y5
 	VPSRLW      $0x04, Y5, Y5
-	VPAND       const13<>+0(SB), Y5, Y5
+	VPAND       const12<>+0(SB), Y5, Y5
 	VPUNPCKLDQ  Y5, Y1, Y6
 	VPUNPCKHDQ  Y5, Y1, Y1
 	VMOVDQU     32(DX)(CX*2), Y5
 	VPSRLW      $0x04, Y5, Y5
-	VPAND       const13<>+0(SB), Y5, Y5
+	VPAND       const12<>+0(SB), Y5, Y5
 	VMOVDQU     32(DX)(BX*1), Y7
 	VPSRLW      $0x04, Y7, Y7
-	VPAND       const13<>+0(SB), Y7, Y7
+	VPAND       const12<>+0(SB), Y7, Y7
 	VPUNPCKLDQ  Y7, Y5, Y8
 	VPUNPCKHDQ  Y7, Y5, Y5
 	VPUNPCKLQDQ Y8, Y6, Y7
@@ -7342,18 +6254,18 @@ block:
 	VMOVDQU     Y2, 1760(SI)
 	VMOVDQU     32(AX), Y0
 	VPSRLW      $0x06, Y0, Y0
-	VPAND       const13<>+0(SB), Y0, Y0
+	VPAND       const12<>+0(SB), Y0, Y0
 	VMOVDQU     32(AX)(CX*1), Y1
 	VPSRLW      $0x06, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VPUNPCKLDQ  Y1, Y0, Y2
 	VPUNPCKHDQ  Y1, Y0, Y0
 	VMOVDQU     32(AX)(CX*2), Y1
 	VPSRLW      $0x06, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     32(AX)(BX*1), Y3
 	VPSRLW      $0x06, Y3, Y3
-	VPAND       const13<>+0(SB), Y3, Y3
+	VPAND       const12<>+0(SB), Y3, Y3
 	VPUNPCKLDQ  Y3, Y1, Y4
 	VPUNPCKHDQ  Y3, Y1, Y1
 	VPUNPCKLQDQ Y4, Y2, Y3
@@ -7362,18 +6274,18 @@ block:
 	VPUNPCKHQDQ Y1, Y0, Y0
 	VMOVDQU     32(DX), Y1
 	VPSRLW      $0x06, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
 	VMOVDQU     32(DX)(CX*1), Y5
 	VPSRLW      $0x06, Y5, Y5
-	VPAND       const13<>+0(SB), Y5, Y5
+	VPAND       const12<>+0(SB), Y5, Y5
 	VPUNPCKLDQ  Y5, Y1, Y6
 	VPUNPCKHDQ  Y5, Y1, Y1
 	VMOVDQU     32(DX)(CX*2), Y5
 	VPSRLW      $0x06, Y5, Y5
-	VPAND       const13<>+0(SB), Y5, Y5
+	VPAND       const12<>+0(SB), Y5, Y5
 	VMOVDQU     32(DX)(BX*1), Y7
 	VPSRLW      $0x06, Y7, Y7
-	VPAND       const13<>+0(SB), Y7, Y7
+	VPAND       const12<>+0(SB), Y7, Y7
 	VPUNPCKLDQ  Y7, Y5, Y8
 	VPUNPCKHDQ  Y7, Y5, Y5
 	VPUNPCKLQDQ Y8, Y6, Y7
@@ -7396,7 +6308,7 @@ block:
 	VMOVDQU     Y2, 1888(SI)
 	VPERM2I128  $0x31, Y1, Y0, Y2
 	VMOVDQU     Y2, 2016(SI)
-	VMOVDQU     const9<>+0(SB), Y0
+	VMOVDQU     const8<>+0(SB), Y0
 	VPSLLD      $0x10, Y0, Y1
 	VPBLENDW    $0xaa, Y1, Y0, Y1
 	VMOVDQU     Y1, 2048(SI)
@@ -7404,7 +6316,7 @@ block:
 	VPSLLD      $0x10, Y0, Y1
 	VPBLENDW    $0xaa, Y1, Y0, Y1
 	VMOVDQU     Y1, 2304(SI)
-	VMOVDQU     const9<>+0(SB), Y0
+	VMOVDQU     const8<>+0(SB), Y0
 	VPSLLD      $0x10, Y0, Y1
 	VPBLENDW    $0xaa, Y1, Y0, Y1
 	VMOVDQU     Y1, 2080(SI)
@@ -7412,7 +6324,7 @@ block:
 	VPSLLD      $0x10, Y0, Y1
 	VPBLENDW    $0xaa, Y1, Y0, Y1
 	VMOVDQU     Y1, 2336(SI)
-	VMOVDQU     const9<>+0(SB), Y0
+	VMOVDQU     const8<>+0(SB), Y0
 	VPSLLD      $0x10, Y0, Y1
 	VPBLENDW    $0xaa, Y1, Y0, Y1
 	VMOVDQU     Y1, 2112(SI)
@@ -7420,7 +6332,7 @@ block:
 	VPSLLD      $0x10, Y0, Y1
 	VPBLENDW    $0xaa, Y1, Y0, Y1
 	VMOVDQU     Y1, 2368(SI)
-	VMOVDQU     const9<>+0(SB), Y0
+	VMOVDQU     const8<>+0(SB), Y0
 	VPSLLD      $0x10, Y0, Y1
 	VPBLENDW    $0xaa, Y1, Y0, Y1
 	VMOVDQU     Y1, 2144(SI)
@@ -7428,7 +6340,7 @@ block:
 	VPSLLD      $0x10, Y0, Y1
 	VPBLENDW    $0xaa, Y1, Y0, Y1
 	VMOVDQU     Y1, 2400(SI)
-	VMOVDQU     const9<>+0(SB), Y0
+	VMOVDQU     const8<>+0(SB), Y0
 	VPSLLD      $0x10, Y0, Y1
 	VPBLENDW    $0xaa, Y1, Y0, Y1
 	VMOVDQU     Y1, 2176(SI)
@@ -7436,7 +6348,7 @@ block:
 	VPSLLD      $0x10, Y0, Y1
 	VPBLENDW    $0xaa, Y1, Y0, Y1
 	VMOVDQU     Y1, 2432(SI)
-	VMOVDQU     const9<>+0(SB), Y0
+	VMOVDQU     const8<>+0(SB), Y0
 	VPSLLD      $0x10, Y0, Y1
 	VPBLENDW    $0xaa, Y1, Y0, Y1
 	VMOVDQU     Y1, 2208(SI)
@@ -7444,7 +6356,7 @@ block:
 	VPSLLD      $0x10, Y0, Y1
 	VPBLENDW    $0xaa, Y1, Y0, Y1
 	VMOVDQU     Y1, 2464(SI)
-	VMOVDQU     const9<>+0(SB), Y0
+	VMOVDQU     const8<>+0(SB), Y0
 	VPSLLD      $0x10, Y0, Y1
 	VPBLENDW    $0xaa, Y1, Y0, Y1
 	VMOVDQU     Y1, 2240(SI)
@@ -7452,7 +6364,7 @@ block:
 	VPSLLD      $0x10, Y0, Y1
 	VPBLENDW    $0xaa, Y1, Y0, Y1
 	VMOVDQU     Y1, 2496(SI)
-	VMOVDQU     const9<>+0(SB), Y0
+	VMOVDQU     const8<>+0(SB), Y0
 	VPSLLD      $0x10, Y0, Y1
 	VPBLENDW    $0xaa, Y1, Y0, Y1
 	VMOVDQU     Y1, 2272(SI)

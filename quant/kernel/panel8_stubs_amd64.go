@@ -4,11 +4,6 @@
 
 package kernel
 
-// panel8UnpackQ8_0 decodes nBlocks blocks of eight rows into a panel of 8, and prefetches as many bytes at ahead.
-//
-//go:noescape
-func panel8UnpackQ8_0(dst *byte, w *byte, rowBytes int, nBlocks int, ahead *byte)
-
 // panel8UnpackQ4_0 decodes nBlocks blocks of eight rows into a panel of 8, and prefetches as many bytes at ahead.
 //
 //go:noescape
@@ -28,11 +23,6 @@ func panel8UnpackQ5_0(dst *byte, w *byte, rowBytes int, nBlocks int, ahead *byte
 //
 //go:noescape
 func panel8UnpackQ5_1(dst *byte, w *byte, rowBytes int, nBlocks int, ahead *byte)
-
-// panel8UnpackIQ4NL decodes nBlocks blocks of eight rows into a panel of 8, and prefetches as many bytes at ahead.
-//
-//go:noescape
-func panel8UnpackIQ4NL(dst *byte, w *byte, rowBytes int, nBlocks int, ahead *byte)
 
 // panel8UnpackMXFP4 decodes nBlocks blocks of eight rows into a panel of 8, and prefetches as many bytes at ahead.
 //
@@ -63,11 +53,6 @@ func panel8UnpackQ2K(dst *byte, w *byte, rowBytes int, nBlocks int, ahead *byte)
 //
 //go:noescape
 func panel8UnpackQ3K(dst *byte, w *byte, rowBytes int, nBlocks int, ahead *byte)
-
-// panel8UnpackIQ4XS decodes nBlocks blocks of eight rows into a panel of 8, and prefetches as many bytes at ahead.
-//
-//go:noescape
-func panel8UnpackIQ4XS(dst *byte, w *byte, rowBytes int, nBlocks int, ahead *byte)
 
 // panel8UnpackTQ1 decodes nBlocks blocks of eight rows into a panel of 8, and prefetches as many bytes at ahead.
 //

@@ -18,7 +18,10 @@ func vnniTable() *Table {
 	t.MatVec[quant.Q4_K] = matVecLinesQ4_K(t.MatVec[quant.Q4_K])
 	for typ := range vnniPanels {
 		if p := &vnniPanels[typ]; p.unpack != nil {
-			small := avx2Panels[typ].matMul(quant.Type(typ), 8, columnByColumn(t.MatVec[typ]))
+			small := columnByColumn(t.MatVec[typ])
+			if p := &avx2Panels[typ]; p.unpack != nil {
+				small = p.matMul(quant.Type(typ), 8, small)
+			}
 			t.MatMul[typ] = p.matMul(quant.Type(typ), 16, small)
 		}
 	}

@@ -312,6 +312,17 @@ func rowQ3K(r rows8, j int, sums, _ VecVirtual) (func(g int) VecVirtual, VecVirt
 }
 
 func rowIQ4XS(r rows8, j int, _, _ VecVirtual) (func(g int) VecVirtual, VecVirtual) {
+	scales := scalesIQ4XS(r, j)
+	return func(g int) VecVirtual {
+		t := YMM()
+		VMOVDQU(dwordConst(uint32(g)), t)
+		VPERMD(scales, t, t)
+		return t
+	}, VecVirtual(nil)
+}
+
+// scalesIQ4XS unpacks the scales of row j: in dword g that of group g, twice.
+func scalesIQ4XS(r rows8, j int) VecVirtual {
 	lo, hi := YMM(), YMM()
 	VPBROADCASTD(r.at(j, 4), lo)
 	VPSRLVD(bytes32(func(i int) byte { return byte(i/4*4) * b2(i%4 == 0) }), lo, lo)
@@ -322,13 +333,7 @@ func rowIQ4XS(r rows8, j int, _, _ VecVirtual) (func(g int) VecVirtual, VecVirtu
 	VPSLLD(U8(4), hi, hi)
 	VPOR(hi, lo, lo)
 	VPSUBD(dwordConst(32), lo, lo)
-	lo = twice(lo)
-	return func(g int) VecVirtual {
-		t := YMM()
-		VMOVDQU(dwordConst(uint32(g)), t)
-		VPERMD(lo, t, t)
-		return t
-	}, VecVirtual(nil)
+	return twice(lo)
 }
 
 // rowOnes is for formats without scales, whose offset is 1: the sum that it stands for is that of x.

@@ -16,6 +16,8 @@ type block32 struct {
 	// split unpacks two rows, j in the lower half of a vector and j+4 in the upper one: the first 16 codes of their
 	// blocks, and the last 16. Formats whose halves lie in the same bytes have it.
 	split func(r rows8, j int) (first, last VecVirtual)
+	// words unpacks row j for AVX2 matrix products in words (matmul_words.go): codes 16i..16i+15.
+	words func(r rows8, j, i int) VecVirtual
 
 	signed bool // codes are signed; else unsigned, and offset is subtracted from each
 	offset int  // a power of two or 0
@@ -24,12 +26,12 @@ type block32 struct {
 }
 
 var blocks32 = []block32{
-	{name: "Q8_0", bytes: 34, unpack: func(r rows8, j int) VecVirtual { return loadYMM(r.at(j, 2)) }, scale: scale0, signed: true},
+	{name: "Q8_0", bytes: 34, unpack: func(r rows8, j int) VecVirtual { return loadYMM(r.at(j, 2)) }, words: byteWords(2), scale: scale0, signed: true},
 	{name: "Q4_0", bytes: 18, unpack: nibbles(2), split: splitNibbles(2), scale: scale0, offset: 8, small: true},
 	{name: "Q4_1", bytes: 20, unpack: nibbles(4), split: splitNibbles(4), scale: scale0, small: true, minOff: 2},
 	{name: "Q5_0", bytes: 22, unpack: nibblesAndFifth(6, 2), split: splitFifth(6, 2), scale: scale0, offset: 16},
 	{name: "Q5_1", bytes: 24, unpack: nibblesAndFifth(8, 4), split: splitFifth(8, 4), scale: scale0, minOff: 2},
-	{name: "IQ4NL", bytes: 18, unpack: lookup(2, iq4Values), split: splitLookup(2, iq4Values), scale: scale0, signed: true},
+	{name: "IQ4NL", bytes: 18, unpack: lookup(2, iq4Values), split: splitLookup(2, iq4Values), words: lookupWords(2, iq4Values), scale: scale0, signed: true},
 	{name: "MXFP4", bytes: 17, unpack: lookup(1, mxfp4Values), split: splitLookup(1, mxfp4Values), scale: scaleE8M0, signed: true, small: true},
 }
 

@@ -19,6 +19,7 @@ var parts = map[string]func(){
 	"vnni-matvec":    func() { matVec("vnniMatVec", true) },
 	"vnni-lines":     vnniLines,
 	"avx2-matmul":    avx2MatMul,
+	"avx2-words":     wordMatMul,
 	"avx2-rows":      avx2Rows,
 	"avx2-float":     avx2Float,
 	"avx2-attention": avx2Attention,

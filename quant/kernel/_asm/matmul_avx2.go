@@ -6,12 +6,17 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
+// avx2MatMul writes the products of the formats that matmul_words.go does not take.
 func avx2MatMul() {
 	for _, f := range blocks32 {
-		avx2Mul32(f)
+		if f.words == nil {
+			avx2Mul32(f)
+		}
 	}
 	for _, f := range blocks256 {
-		avx2Mul256(f)
+		if !f.signed {
+			avx2Mul256(f)
+		}
 	}
 }
 
@@ -127,12 +132,9 @@ func avx2Mul32(f block32) {
 	var m mulFunc
 	m.begin("avx2Mul"+f.name, "*int32", 3)
 	rec := record32(8, f)
-	room := 1
-	switch {
-	case f.small:
+	room := 4 // 31*127*2*4 < 2^15
+	if f.small {
 		room = 8
-	case !f.signed:
-		room = 4 // 31*127*2*4 < 2^15
 	}
 	ones := loadYMM(wordConst(1))
 	Label("block")
@@ -178,9 +180,6 @@ func avx2Mul256(f block256) {
 	m.begin("avx2Mul"+f.name, "*int16", 6)
 	rec := record256(8, f)
 	room := 32767 / (f.max * 127 * 2)
-	if f.signed {
-		room = 1
-	}
 	sStride := GP64()
 	MOVQ(m.q.stride, sStride)
 	SHRQ(U8(3), sStride)
@@ -207,7 +206,7 @@ func avx2Mul256(f block256) {
 		quads = 4
 	}
 	for h := range 8 / quads {
-		dots(Mem{Base: panel, Disp: 32 * quads * h}, 32, func(c, i int) Mem { return q.at(c, 4*(quads*h+i)) }, quads, f.signed,
+		dots(Mem{Base: panel, Disp: 32 * quads * h}, 32, func(c, i int) Mem { return q.at(c, 4*(quads*h+i)) }, quads, false,
 			pow2(room), loadYMM(Mem{Base: scales, Disp: 32 * h}), &sums)
 	}
 	ADDQ(I32(256), panel)

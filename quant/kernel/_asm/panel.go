@@ -45,10 +45,14 @@ func record256(rows int, f block256) record {
 // unpackPanels writes the decoders of all formats for panels of rows.
 func unpackPanels(rows int) {
 	for _, f := range blocks32 {
-		unpackPanel32(rows, f)
+		if rows == 16 || f.words == nil {
+			unpackPanel32(rows, f)
+		}
 	}
 	for _, f := range blocks256 {
-		unpackPanel256(rows, f)
+		if rows == 16 || !f.signed {
+			unpackPanel256(rows, f)
+		}
 	}
 }
 
