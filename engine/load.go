@@ -24,6 +24,9 @@ func (m *Model) prefetch() *prefetch {
 	if usable, known := platform.ReadMemory().Usable(); known && m.Size() > usable {
 		return nil
 	}
+	// Where the file is not in the page cache yet, and its file system has large folios (ext4 since Linux 6.16, XFS), the
+	// kernel then reads it into huge pages and maps those: fewer misses of the TLB for every token from then on.
+	platform.HugePages(m.file.Contents())
 	p := &prefetch{stop: make(chan struct{}), done: make(chan struct{})}
 	var weights []*arch.Matrix
 	for i := range m.Weights.Layers {

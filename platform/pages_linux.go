@@ -27,7 +27,8 @@ func Populate(b []byte) error {
 	return nil
 }
 
-// HugePages asks for huge pages behind b, memory that has not been written yet: advice that the system may not follow.
+// HugePages asks for huge pages behind b, memory that has not been written or a mapped file that has not been read yet:
+// advice that the system may not follow.
 func HugePages(b []byte) {
 	if len(b) > 0 {
 		_ = unix.Madvise(wholePages(b), unix.MADV_HUGEPAGE)
