@@ -3,6 +3,7 @@ package kvcache
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 )
 
 // Hash is a SHA-256 value of section 3 of FORMAT.md.
@@ -34,8 +35,11 @@ func pathHash(parent *Hash, ids []int32) Hash {
 	return sha256.Sum256(b)
 }
 
-// namespaceID names the directory of a fingerprint and recipe.
+// namespaceID names a fingerprint and recipe.
 func namespaceID(fp Fingerprint, recipe Hash) Hash {
 	b := append([]byte("kvasir kv namespace 1\n"), fp[:]...)
 	return sha256.Sum256(append(b, recipe[:]...))
 }
+
+// namespaceDir is the name of the directory of a namespace, below kv/v1.
+func namespaceDir(id Hash) string { return "m-" + hex.EncodeToString(id[:8]) }

@@ -12,36 +12,70 @@ import (
 	"kvasir/quant"
 )
 
+// Stored is a namespace as it lies on disk.
+type Stored struct {
+	Dir         string // its name below kv/v1
+	Fingerprint Fingerprint
+	Inputs      []byte // what the fingerprint was made from, for people
+	Geometry    Geometry
+	Err         error // why META cannot be used; the other fields but Dir then mean nothing
+
+	lay *layout
+}
+
+// StoredNamespaces lists the namespaces on disk, by name. It takes no lock and reads META files only; Store.Namespace
+// opens one by its Fingerprint, Inputs and Geometry. A home without any is no error.
+func StoredNamespaces(fsys vfs.FS, home string) ([]Stored, error) {
+	dir := filepath.Join(home, "kv", "v1")
+	names, err := fsys.ReadDir(dir)
+	if err != nil && !isNotExist(err) {
+		return nil, err
+	}
+	var all []Stored
+	for _, name := range names {
+		if strings.HasPrefix(name, "m-") {
+			all = append(all, readStored(fsys, dir, name))
+		}
+	}
+	return all, nil
+}
+
+func readStored(fsys vfs.FS, dir, name string) Stored {
+	s, path := Stored{Dir: name}, filepath.Join(dir, name, "META")
+	b, err := readFile(fsys, path, maxMetaBytes)
+	var recipe []byte
+	if err == nil {
+		s.Fingerprint, recipe, s.Inputs, err = decodeMeta(b)
+	}
+	if err == nil {
+		s.lay, err = decodeRecipe(recipe)
+	}
+	if err == nil {
+		if id := namespaceID(s.Fingerprint, s.lay.recipeHash); namespaceDir(id) != name {
+			err = fmt.Errorf("%w: it is that of %s", errSegment, namespaceDir(id))
+		}
+	}
+	if err != nil {
+		s.Err = fmt.Errorf("%s: %w", path, err)
+		return s
+	}
+	s.Geometry = s.lay.geometry
+	return s
+}
+
 // StoredTokens returns how many tokens at the start of the path ids have their rows on disk for that fingerprint, in
 // the format that holds the most. It takes no lock, maps nothing and reads headers only, so that it can run beside the
 // process that writes: payloads are not verified, and a file that is damaged or being written counts as absent.
 func StoredTokens(fsys vfs.FS, home string, fp Fingerprint, ids []int32) (int, error) {
-	dir := filepath.Join(home, "kv", "v1")
-	names, err := fsys.ReadDir(dir)
-	if isNotExist(err) {
-		return 0, nil
-	}
+	all, err := StoredNamespaces(fsys, home)
 	if err != nil {
 		return 0, err
 	}
 	most := 0
-	for _, name := range names {
-		if !strings.HasPrefix(name, "m-") {
-			continue
+	for _, s := range all {
+		if s.Err == nil && s.Fingerprint == fp {
+			most = max(most, storedPath(fsys, filepath.Join(home, "kv", "v1", s.Dir), s.lay, fp, ids))
 		}
-		b, err := readFile(fsys, filepath.Join(dir, name, "META"), maxMetaBytes)
-		if err != nil {
-			continue
-		}
-		of, recipe, _, err := decodeMeta(b)
-		if err != nil || of != fp {
-			continue
-		}
-		lay, err := decodeRecipe(recipe)
-		if err != nil {
-			continue
-		}
-		most = max(most, storedPath(fsys, filepath.Join(dir, name), lay, fp, ids))
 	}
 	return most, nil
 }

@@ -2,7 +2,6 @@ package kvcache
 
 import (
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -199,7 +198,7 @@ func (s *Store) Namespace(fp Fingerprint, meta []byte, g Geometry) (*Namespace, 
 	}
 	n := newNamespace(lay, fp, s.stats)
 	if s.lock != nil && lay.storable {
-		d := &disk{store: s, dir: filepath.Join(s.kvDir(), "m-"+hex.EncodeToString(id[:8]))}
+		d := &disk{store: s, dir: filepath.Join(s.kvDir(), namespaceDir(id))}
 		if err := d.recover(n, meta); err != nil {
 			s.degradeLocked(InMemory, "namespace", err)
 		} else {
@@ -210,6 +209,9 @@ func (s *Store) Namespace(fp Fingerprint, meta []byte, g Geometry) (*Namespace, 
 	s.namespaces = append(s.namespaces, n)
 	return n, nil
 }
+
+// Stored lists the namespaces in the store's home; see StoredNamespaces.
+func (s *Store) Stored() ([]Stored, error) { return StoredNamespaces(s.fs, s.home) }
 
 // Status says whether new blocks go to disk, and if not, why.
 func (s *Store) Status() Status {

@@ -2,6 +2,7 @@ package kvcache
 
 import (
 	"errors"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -461,5 +462,32 @@ func TestRAMNamespaceSharesWhileHeld(t *testing.T) {
 	}
 	if err := n.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A namespace on disk is listed with what it takes to open it without a model; one whose META is damaged says why.
+func TestStoredNamespaces(t *testing.T) {
+	m := memfs.New()
+	s, n := openStore(t, m, Options{})
+	closeAll(t, s)
+	all, err := StoredNamespaces(m, "/home")
+	if err != nil || len(all) != 1 || all[0].Err != nil {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	got := all[0]
+	if got.Fingerprint != toyPrint || !slices.Equal(got.Geometry.Layers, toyGeometry.Layers) {
+		t.Errorf("read back %+v", got)
+	}
+	s, err = Open(m, "/home", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := s.Namespace(got.Fingerprint, got.Inputs, got.Geometry)
+	if err != nil || again.lay.recipeHash != n.lay.recipeHash || s.Status().Reason != nil {
+		t.Errorf("opened again: %v, %v", err, s.Status().Reason)
+	}
+	m.Bytes(filepath.Join("/home", "kv", "v1", got.Dir, "META"))[20] ^= 1
+	if all, err = s.Stored(); err != nil || len(all) != 1 || all[0].Err == nil || !strings.Contains(all[0].Err.Error(), "checksum") {
+		t.Errorf("damaged: %+v, %v", all, err)
 	}
 }
