@@ -13,7 +13,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 export CGO_ENABLED = 0
 
-.PHONY: help build build-all test test-arm64 fuzz bench mca check vet-all demo-resume clean
+.PHONY: help build build-all test test-arm64 fuzz crash-long bench mca check vet-all demo-resume clean
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -46,6 +46,9 @@ test-arm64: ## the arm64 kernels and golden bits under qemu-user, without and wi
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@sh testdata/fuzz.sh $(FUZZTIME)
+
+crash-long: ## 2,000 rounds of kill -9 (about 5 minutes)
+	set -o pipefail; KVASIR_KILL_ROUNDS=2000 $(GO) test -count=1 -timeout 30m ./internal/e2e -run TestKilledAnswerGoesOn -v | grep -v -e '^=== RUN' -e '^    --- PASS'
 
 bench: build ## speed of this machine on the built-in model
 	./kvasir bench -p 256 -n 64

@@ -11,6 +11,7 @@ import (
 	"kvasir/engine/chat"
 	"kvasir/engine/sample"
 	"kvasir/engine/token"
+	"kvasir/internal/failpoint"
 	"kvasir/kvcache"
 	"kvasir/platform/vfs"
 )
@@ -296,6 +297,7 @@ func (c *Conversation) Say(ctx context.Context, text string, max int, progress P
 		}
 		c.turns = append(c.turns, Turn{Role: m.Role, Text: m.Content})
 	}
+	failpoint.Here("turn: kept, before the prefill")
 	c.turns[len(c.turns)-1].Tokens = len(ids)
 	for _, id := range ids {
 		c.sampler.Accept(id)
@@ -357,6 +359,7 @@ func (c *Conversation) answer(ctx context.Context, max int, progress Progress, o
 		c.turns = append(c.turns, Turn{Role: "assistant", CutOff: true})
 		c.stream.Reset()
 	}
+	failpoint.Here("answer: before the first token")
 	t := &c.turns[len(c.turns)-1]
 	err := c.generate(ctx, max, t, &a, out)
 	if !a.FirstToken.IsZero() {
@@ -364,7 +367,9 @@ func (c *Conversation) answer(ctx context.Context, max int, progress Progress, o
 	}
 	t.CutOff = a.Finish != FinishStop
 	if c.journal != nil && a.Finish != "" {
+		failpoint.Here("answer: before its end is kept")
 		err = errors.Join(err, c.journal.EndTurn(a.Finish, c.state))
+		failpoint.Here("answer: its end is kept")
 	}
 	return a, err
 }
@@ -390,6 +395,7 @@ func (c *Conversation) generate(ctx context.Context, max int, t *Turn, a *Answer
 				return err
 			}
 		}
+		failpoint.Logits(len(c.ids), c.ctx.Logits())
 		before := c.sampler.State()
 		id, err := c.sampler.Sample(c.ctx.Logits())
 		if err != nil {
@@ -407,6 +413,7 @@ func (c *Conversation) generate(ctx context.Context, max int, t *Turn, a *Answer
 			c.text = c.stream.Append(c.text[:0], id)
 			c.ids = append(c.ids, id)
 		}
+		failpoint.Here("token: before it is kept")
 		if c.journal != nil {
 			if err := c.journal.Tokens(c.ids[n:], c.text, c.state); err != nil {
 				// As if the token had not been drawn, so that Continue draws it again.
@@ -415,6 +422,7 @@ func (c *Conversation) generate(ctx context.Context, max int, t *Turn, a *Answer
 				return fmt.Errorf("answer stopped, it could not be kept: %w", err)
 			}
 		}
+		failpoint.Here("token: kept, before it is shown")
 		if a.Finish != "" {
 			t.Text += string(c.text)
 			return out(string(c.text))
@@ -432,6 +440,7 @@ func (c *Conversation) generate(ctx context.Context, max int, t *Turn, a *Answer
 				return err
 			}
 		}
+		failpoint.Here("token: shown")
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"kvasir/internal/failpoint"
 	"kvasir/platform/vfs"
 )
 
@@ -125,10 +126,13 @@ func (n *Namespace) store(b *block, payload []byte) error {
 	}
 	var header [headerBytes]byte
 	h.encode(header[:], n.lay)
+	failpoint.Here("store: before the payload")
 	_, err = seg.file.WriteAt(payload, seg.slotOff(slot))
 	if err == nil {
+		failpoint.Here("store: payload without header")
 		_, err = seg.file.WriteAt(header[:], headerTableOff+int64(slot)*headerBytes)
 	}
+	failpoint.Here("store: after the header")
 	if err != nil {
 		n.mu.Lock()
 		seg.release(slot)
@@ -283,7 +287,10 @@ func (n *Namespace) sync() error {
 			continue
 		}
 		n.stats.syncs.Add(1)
-		if err := seg.file.Fdatasync(); err != nil {
+		failpoint.Here("sync: before a segment")
+		err := seg.file.Fdatasync()
+		failpoint.Here("sync: after a segment")
+		if err != nil {
 			err = fmt.Errorf("segment %s: sync: %w", seg.name, err)
 			n.distrust(seg, pending)
 			d.fail(err)

@@ -3,6 +3,8 @@ package kvcache
 import (
 	"errors"
 	"fmt"
+
+	"kvasir/internal/failpoint"
 )
 
 // Flush stores what can be: blocks that found no room before, the tail as a PACKED block, and makes everything written so far
@@ -17,10 +19,12 @@ func (q *Sequence) Flush() error {
 		return nil
 	}
 	n.disk.full.Store(false)
+	failpoint.Here("flush: before the tail")
 	err := q.storeLate()
 	if err == nil {
 		err = q.storeTail()
 	}
+	failpoint.Here("flush: before the sync")
 	return errors.Join(err, n.sync())
 }
 

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"kvasir/internal/failpoint"
 	"kvasir/platform/vfs"
 )
 
@@ -154,7 +155,10 @@ func (j *Journal) Sync() error {
 	if j.failed != nil {
 		return j.failed
 	}
-	if err := j.file.Fdatasync(); err != nil {
+	failpoint.Here("journal: before a sync")
+	err := j.file.Fdatasync()
+	failpoint.Here("journal: after a sync")
+	if err != nil {
 		return j.fail(fmt.Errorf("journal sync: %w", err))
 	}
 	j.stats.Syncs++
@@ -190,9 +194,11 @@ func (j *Journal) append(b []byte) error {
 			return err
 		}
 	}
+	failpoint.Here("journal: before a record")
 	if err := j.write(b, j.end); err != nil {
 		return err
 	}
+	failpoint.Here("journal: after a record")
 	j.seq++
 	j.end += int64(len(b))
 	j.stats.Records++
@@ -211,6 +217,7 @@ func (j *Journal) extend(need int64) error {
 		if err := j.write(piece, j.size); err != nil {
 			return err
 		}
+		failpoint.Here("journal: extended")
 		j.size += int64(len(piece))
 		j.stats.ZeroBytes += uint64(len(piece))
 	}

@@ -287,27 +287,74 @@ func TestJournalHeads(t *testing.T) {
 	path := journalOf(t, base, "s", 1)
 	for name, c := range map[string]struct {
 		damage func(b []byte) []byte
-		ok     bool
+		want   error
 	}{
-		"first head":  {func(b []byte) []byte { b[20]++; return b }, true},
-		"second head": {func(b []byte) []byte { b[journalCopy+20]++; return b }, true},
-		"both heads":  {func(b []byte) []byte { b[20]++; b[journalCopy+20]++; return b }, false},
+		"first head":  {func(b []byte) []byte { b[20]++; return b }, nil},
+		"second head": {func(b []byte) []byte { b[journalCopy+20]++; return b }, nil},
+		"both heads":  {func(b []byte) []byte { b[20]++; b[journalCopy+20]++; return b }, ErrJournal},
 		"major": {func(b []byte) []byte {
 			for _, off := range []int{0, journalCopy} {
 				encodeJournalHead(b[off:], fileID{}, 0)
 				b[off+8] = 2
 			}
 			return b
-		}, false},
-		"empty":      {func(b []byte) []byte { return nil }, false},
-		"head alone": {func(b []byte) []byte { return b[:journalHead] }, true},
-		"cut":        {func(b []byte) []byte { return b[:recordsOff+60] }, true},
+		}, ErrJournal},
+		"empty":      {func(b []byte) []byte { return nil }, ErrNoSession},
+		"head alone": {func(b []byte) []byte { return b[:journalHead] }, ErrNoSession},
+		"cut":        {func(b []byte) []byte { return b[:recordsOff+60] }, nil},
 	} {
 		m := base.Clone()
 		m.Put(path, c.damage(m.Bytes(path)))
 		_, err := testSessions(m).Read("s")
-		if c.ok != (err == nil) || err != nil && !errors.Is(err, ErrJournal) {
-			t.Errorf("%s: %v", name, err)
+		if !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+}
+
+// What a process leaves that dies while it makes a session is no session, and the next one makes it; text behind damaged heads stays.
+func TestUnfinishedJournalIsNoSession(t *testing.T) {
+	base := memfs.New()
+	path := journalOf(t, base, "s", 0)
+	whole := base.Bytes(path)
+	for name, c := range map[string]struct {
+		left []byte
+		want error // of making the session
+	}{
+		"an empty file":       {nil, nil},
+		"some zeros":          {make([]byte, 5000), nil},
+		"an extent of zeros":  {make([]byte, journalExtent), nil},
+		"half a head":         {append(slices.Clone(whole[:20]), make([]byte, journalExtent-20)...), nil},
+		"heads alone":         {append(slices.Clone(whole[:recordsOff]), make([]byte, journalExtent-recordsOff)...), nil},
+		"half a record":       {append(slices.Clone(whole[:recordsOff+20]), make([]byte, journalExtent-recordsOff-20)...), nil},
+		"a session":           {whole, ErrExists},
+		"text without a head": {append(make([]byte, recordsOff+200), "words of the user"...), ErrExists},
+		"more zeros":          {make([]byte, 2*journalExtent), ErrExists},
+	} {
+		m := base.Clone()
+		m.Put(path, slices.Clone(c.left))
+		s := testSessions(m)
+		_, _, err := s.Open("s")
+		if none := errors.Is(err, ErrNoSession); none != (c.want == nil) {
+			t.Errorf("%s: opening gives %v", name, err)
+		}
+		j, err := s.Create("s")
+		if !errors.Is(err, c.want) {
+			t.Errorf("%s: making the session gives %v, want %v", name, err, c.want)
+		}
+		if err != nil {
+			if !slices.Equal(m.Bytes(path), c.left) {
+				t.Errorf("%s: the file was changed", name)
+			}
+			continue
+		}
+		if _, err := s.Create("s"); !errors.Is(err, ErrExists) {
+			t.Errorf("%s: making it twice gives %v", name, err)
+		}
+		must(t, j.Turn("user", "hello", nil))
+		must(t, j.Close())
+		if c := read(t, s, "s"); len(c.Turns) != 1 || c.Damaged {
+			t.Errorf("%s: afterwards it holds %+v", name, c)
 		}
 	}
 }

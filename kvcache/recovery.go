@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"kvasir/internal/failpoint"
 	"kvasir/platform/vfs"
 )
 
@@ -92,9 +93,11 @@ func (d *disk) createMeta(n *Namespace, inputs []byte) error {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
+	failpoint.Here("META: before the rename")
 	if err := fsys.Rename(tmp, filepath.Join(d.dir, "META")); err != nil {
 		return err
 	}
+	failpoint.Here("META: renamed")
 	n.stats.headerBytes.Add(uint64(len(b)))
 	return errors.Join(fsys.SyncDir(d.dir), fsys.SyncDir(d.store.kvDir()))
 }

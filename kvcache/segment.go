@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"kvasir/internal/failpoint"
 	"kvasir/platform/vfs"
 )
 
@@ -77,10 +78,12 @@ func (d *disk) createSegment(lay *layout, fp Fingerprint, name string, slotCount
 	if err != nil {
 		return nil, err
 	}
+	failpoint.Here("segment: empty file")
 	err = func() error {
 		if err := f.Fallocate(0, segmentBytes(lay, slotCount)); err != nil {
 			return fmt.Errorf("allocate %d bytes: %w", segmentBytes(lay, slotCount), err)
 		}
+		failpoint.Here("segment: allocated")
 		b := make([]byte, headerBytes)
 		sb.encode(b, lay)
 		for _, off := range []int64{0, superblockCopy} {
@@ -91,9 +94,11 @@ func (d *disk) createSegment(lay *layout, fp Fingerprint, name string, slotCount
 		if err := f.Fdatasync(); err != nil {
 			return err
 		}
+		failpoint.Here("segment: before the rename")
 		if err := fs.Rename(tmp, filepath.Join(d.dir, name)); err != nil {
 			return err
 		}
+		failpoint.Here("segment: renamed")
 		return fs.SyncDir(d.dir)
 	}()
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"kvasir/internal/failpoint"
 	"kvasir/platform/vfs"
 )
 
@@ -54,18 +55,18 @@ func (s *Sessions) Create(name string) (*Journal, error) {
 	}
 	s.makeBallast()
 	path := s.path(name)
-	f, err := s.fs.OpenFile(path, vfs.Write|vfs.Create|vfs.Excl)
-	if errors.Is(err, fs.ErrExist) && s.unborn(path) {
-		if err = s.fs.Remove(path); err == nil {
-			f, err = s.fs.OpenFile(path, vfs.Write|vfs.Create|vfs.Excl)
-		}
-	}
-	if errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("%w: %q", ErrExists, name)
-	}
+	f, err := s.fs.OpenFile(path, vfs.Write|vfs.Create)
 	if err != nil {
 		return nil, err
 	}
+	// Whoever has the lock of a file without a record makes the session, also in a file that a process left which died here.
+	if err := f.Lock(); err != nil || !neverBegun(f) {
+		if err == nil || errors.Is(err, vfs.ErrLocked) {
+			err = fmt.Errorf("%w: %q", ErrExists, name)
+		}
+		return nil, errors.Join(err, f.Close())
+	}
+	failpoint.Here("session: empty file")
 	j := &Journal{sessions: s, file: f, digest: sha256.New(), end: recordsOff}
 	if err := j.start(name); err != nil {
 		err = errors.Join(fmt.Errorf("session %q: %w", name, err), s.fs.Remove(path))
@@ -74,11 +75,8 @@ func (s *Sessions) Create(name string) (*Journal, error) {
 	return j, nil
 }
 
-// start writes the file headers and the first record of a new journal, durably.
+// start writes the file headers and the first record of a new journal that is locked, durably.
 func (j *Journal) start(name string) error {
-	if err := j.file.Lock(); err != nil {
-		return err
-	}
 	if _, err := rand.Read(j.id[:]); err != nil {
 		return err
 	}
@@ -93,6 +91,7 @@ func (j *Journal) start(name string) error {
 			return err
 		}
 	}
+	failpoint.Here("session: without a record")
 	le := binary.LittleEndian
 	b := le.AppendUint64(j.begin(recSession), uint64(created))
 	b = append(le.AppendUint16(b, uint16(len(name))), name...)
@@ -105,18 +104,19 @@ func (j *Journal) start(name string) error {
 	return errors.Join(j.sessions.fs.SyncDir(j.sessions.dir()), j.sessions.fs.SyncDir(j.sessions.home))
 }
 
-// unborn reports whether the file at path is what a process left that died in Create: small, in no use, without a record.
-func (s *Sessions) unborn(path string) bool {
-	f, err := s.fs.OpenFile(path, vfs.Write)
-	if err != nil {
+// neverBegun reports whether a journal has no record yet, and never had: it is small, and behind the place of the first record,
+// which may be torn, there are only zeros.
+func neverBegun(f vfs.File) bool {
+	const firstRecordBytes = 128 // the longest SESSION record has 91
+	size, err := f.Size()
+	if err != nil || size > journalExtent {
 		return false
 	}
-	defer f.Close()
-	if size, err := f.Size(); err != nil || size > journalExtent || f.Lock() != nil {
+	if c, err := readConversation(f); err != nil && !errors.Is(err, ErrJournal) || err == nil && c.seq > 0 {
 		return false
 	}
-	c, err := readConversation(f)
-	return errors.Is(err, ErrJournal) || err == nil && c.seq == 0
+	text, err := (&window{file: f, size: size}).nonZero(recordsOff + firstRecordBytes)
+	return err == nil && !text
 }
 
 // Open opens a session to go on with it, and returns what it holds so far. An incomplete last turn is still open: further Tokens
@@ -152,9 +152,6 @@ func (s *Sessions) resume(f vfs.File, name string) (*Journal, *Conversation, err
 	if err != nil {
 		return nil, nil, err
 	}
-	if c.end == recordsOff {
-		return nil, nil, fmt.Errorf("%w: no record", ErrJournal)
-	}
 	s.makeBallast()
 	j := &Journal{sessions: s, file: f, id: c.id, seq: c.seq, end: c.end, size: c.FileSize, digest: sha256.New(), nTurns: len(c.Turns)}
 	if c.tail {
@@ -183,10 +180,17 @@ func (j *Journal) clearTail() error {
 	return j.Sync()
 }
 
-// read reads an open journal; a name that is lost is that of the file.
+// read reads an open journal; a name that is lost is that of the file. One without a record is no session: the error wraps
+// ErrNoSession if it never had any.
 func (s *Sessions) read(f vfs.File, name string) (*Conversation, error) {
 	c, err := readConversation(f)
+	if err == nil && c.end == recordsOff {
+		err = fmt.Errorf("%w: no record", ErrJournal)
+	}
 	if err != nil {
+		if neverBegun(f) {
+			err = ErrNoSession
+		}
 		return nil, err
 	}
 	if c.Name == "" {

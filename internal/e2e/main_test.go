@@ -41,7 +41,7 @@ func testMain(m *testing.M) int {
 	defer os.RemoveAll(work)
 	binary := os.Getenv("KVASIR_BINARY")
 	if binary == "" {
-		binary, err = build(runtime.GOARCH)
+		binary, err = build("")
 	} else {
 		binary, err = filepath.Abs(binary)
 	}
@@ -53,14 +53,17 @@ func testMain(m *testing.M) int {
 	return m.Run()
 }
 
-// build makes the program for an architecture of Linux.
-func build(arch string) (string, error) {
-	binary := filepath.Join(work, "kvasir-"+arch)
-	c := exec.Command("go", "build", "-trimpath", "-o", binary, ".")
+// build makes the program for an architecture of Linux ("": this one), with more flags for the compiler.
+func build(arch string, flags ...string) (string, error) {
+	if arch == "" {
+		arch = runtime.GOARCH
+	}
+	binary := filepath.Join(work, strings.Join(append([]string{"kvasir", arch}, flags...), "-"))
+	c := exec.Command("go", append(append([]string{"build", "-trimpath", "-o", binary}, flags...), ".")...)
 	c.Dir = root
 	c.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+arch)
 	if out, err := c.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build for %s: %w\n%s", arch, err, out)
+		return "", fmt.Errorf("go build %q for %s: %w\n%s", flags, arch, err, out)
 	}
 	return binary, nil
 }
@@ -147,8 +150,13 @@ type process struct {
 // start begins a command whose output the test reads as it comes.
 func (p program) start(t testing.TB, home string, args ...string) *process {
 	t.Helper()
+	return p.startWith(t, []string{"KVASIR_HOME=" + home}, args...)
+}
+
+func (p program) startWith(t testing.TB, env []string, args ...string) *process {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	x := &process{t: t, cmd: p.command(ctx, []string{"KVASIR_HOME=" + home}, args...)}
+	x := &process{t: t, cmd: p.command(ctx, env, args...)}
 	x.cmd.Stderr = &x.stderr
 	var err, err2 error
 	x.stdin, err = x.cmd.StdinPipe()

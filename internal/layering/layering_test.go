@@ -21,7 +21,7 @@ var allowed = map[string][]string{
 
 	"platform/cpu":       {},
 	"platform":           {"platform/cpu"},
-	"platform/vfs":       {"platform"},
+	"platform/vfs":       {"internal/failpoint", "platform"},
 	"platform/vfs/memfs": {"platform", "platform/vfs"},
 
 	"quant/half":   {},
@@ -30,7 +30,7 @@ var allowed = map[string][]string{
 
 	"gguf":       {"quant", "platform"},
 	"gguf/synth": {"gguf", "quant", "quant/half"},
-	"kvcache":    {"quant", "quant/half", "platform", "platform/vfs"},
+	"kvcache":    {"internal/failpoint", "quant", "quant/half", "platform", "platform/vfs"},
 
 	"engine/sample": {},
 	"engine/token":  {},
@@ -39,9 +39,10 @@ var allowed = map[string][]string{
 	"engine/ops":    {"quant", "quant/kernel", "engine/par"},
 	"engine/arch":   {"gguf", "quant", "engine/token"},
 	"engine": {"engine/arch", "engine/chat", "engine/ops", "engine/par", "engine/sample", "engine/token",
-		"gguf", "kvcache", "quant", "quant/kernel", "platform", "platform/cpu", "platform/vfs"},
+		"gguf", "internal/failpoint", "kvcache", "quant", "quant/kernel", "platform", "platform/cpu", "platform/vfs"},
 
 	"internal/buildinfo": {},
+	"internal/failpoint": {},
 	"internal/config":    {},
 	"internal/cli": {"engine", "engine/arch", "engine/chat", "engine/par", "engine/sample", "engine/token", "gguf", "gguf/synth", "kvcache", "quant",
 		"platform", "platform/cpu", "platform/vfs", "internal/buildinfo", "internal/config"},

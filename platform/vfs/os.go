@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"kvasir/internal/failpoint"
 	"kvasir/platform"
 )
 
@@ -98,6 +99,7 @@ func (osFS) Free(path string) (platform.Space, error) {
 func (f *osFile) ReadAt(p []byte, off int64) (int, error) { return f.f.ReadAt(p, off) }
 
 func (f *osFile) WriteAt(p []byte, off int64) (int, error) {
+	failpoint.Torn("vfs: a write", p, func(half []byte) { _, _ = f.f.WriteAt(half, off) })
 	n, err := f.f.WriteAt(p, off)
 	return n, classify(err)
 }
