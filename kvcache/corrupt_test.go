@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"kvasir/internal/crashfs"
 	"kvasir/platform/vfs/memfs"
 )
 
@@ -303,7 +304,7 @@ func TestPowerCuts(t *testing.T) {
 	cuts := 0
 	for cut := 0; cut <= len(ops); cut++ {
 		for variant := range 6 {
-			image := memfs.Replay(ops, cut, func(op int, page int64) bool {
+			image := crashfs.Replay(ops, cut, func(op int, page int64) bool {
 				switch variant {
 				case 0:
 					return false

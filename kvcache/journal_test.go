@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"kvasir/internal/crashfs"
 	"kvasir/platform/vfs"
 	"kvasir/platform/vfs/memfs"
 )
@@ -145,7 +146,7 @@ func TestJournalCrashes(t *testing.T) {
 	must(t, j.Close())
 	ops, images := m.Ops(), 0
 	for cut := written[0].ops; cut <= len(ops); cut++ {
-		image := memfs.Replay(ops, cut, nil)
+		image := crashfs.Replay(ops, cut, nil)
 		c := read(t, testSessions(image), "s")
 		// What was acknowledged by then is there; the call that was going on has happened or not.
 		at := slices.IndexFunc(written, func(s state) bool { return s.ops > cut })
@@ -158,7 +159,7 @@ func TestJournalCrashes(t *testing.T) {
 		}
 		for seed := range uint64(8) {
 			r := rand.New(rand.NewPCG(seed, uint64(cut)))
-			image := memfs.Replay(ops, cut, func(int, int64) bool { return r.IntN(2) == 0 })
+			image := crashfs.Replay(ops, cut, func(int, int64) bool { return r.IntN(2) == 0 })
 			var want []Turn
 			for _, s := range synced {
 				if s.ops <= cut {
@@ -539,7 +540,7 @@ func TestCreateAfterCrashInCreate(t *testing.T) {
 	ops := m.Ops()
 	for cut := range len(ops) {
 		for variant := range 3 {
-			image := memfs.Replay(ops, cut, func(op int, page int64) bool { return variant == 0 || variant == 1 && op%2 == 0 })
+			image := crashfs.Replay(ops, cut, func(op int, page int64) bool { return variant == 0 || variant == 1 && op%2 == 0 })
 			s := testSessions(image)
 			j, _, err := s.Open("s")
 			if err != nil {

@@ -56,6 +56,7 @@ var tools = map[string][]string{
 }
 
 var testOnly = map[string][]string{
+	"internal/crashfs":   {"platform/vfs/memfs"},
 	"internal/e2e":       {},
 	"internal/guardmem":  {},
 	"internal/layering":  {},

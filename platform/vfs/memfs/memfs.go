@@ -1,8 +1,9 @@
-// Package memfs is a file system in memory for tests. It records every call that changes something, so that the states
-// a crash could leave can be built again (Replay), injects errors, and can be full.
+// Package memfs is a file system in memory for tests. It records every call that changes something, from which package
+// crashfs makes the states that a crash could leave; it injects errors, and can be full.
 package memfs
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -48,7 +49,17 @@ type Op struct {
 	File    int
 	Off, N  int64
 	Data    []byte // Write: a copy
+	Failed  bool   // Fdatasync: it was made to fail; such a call is recorded all the same
 }
+
+// ShortWrite, returned by Fault for a Write, lets its first N bytes through before the call fails with Err.
+type ShortWrite struct {
+	N   int
+	Err error
+}
+
+func (s *ShortWrite) Error() string { return fmt.Sprintf("short write of %d bytes: %v", s.N, s.Err) }
+func (s *ShortWrite) Unwrap() error { return s.Err }
 
 // FS is the file system. The zero value is not usable; see New. Safe for concurrent use.
 type FS struct {
@@ -57,6 +68,8 @@ type FS struct {
 	ops   []Op
 	nFile int
 	clock int64
+	boot  int   // processes that were killed: their open files are of no use
+	pool  *Pool // of an image; nil otherwise
 
 	// Fault, if set, is asked before every call; an error it returns is the call's result. It must not call the FS.
 	Fault func(Op) error
@@ -70,14 +83,6 @@ type FS struct {
 	NoRecord bool
 }
 
-type node struct {
-	id      int
-	dir     bool
-	data    []byte
-	changed int64
-	locked  *file
-}
-
 // New returns an empty file system.
 func New() *FS { return &FS{nodes: map[string]*node{"/": {dir: true}, ".": {dir: true}}} }
 
@@ -85,6 +90,10 @@ func New() *FS { return &FS{nodes: map[string]*node{"/": {dir: true}, ".": {dir:
 func (m *FS) call(op Op, changes bool) error {
 	if m.Fault != nil {
 		if err := m.Fault(op); err != nil {
+			if op.Kind == Fdatasync && !m.NoRecord {
+				op.Failed = true
+				m.ops = append(m.ops, op)
+			}
 			return fmt.Errorf("%s %s: %w", op.Kind, op.Path, err)
 		}
 	}
@@ -92,6 +101,7 @@ func (m *FS) call(op Op, changes bool) error {
 		return fmt.Errorf("%s %s: %w", op.Kind, op.Path, vfs.ErrReadOnly)
 	}
 	if changes && !m.NoRecord {
+		op.Data = slices.Clone(op.Data)
 		m.ops = append(m.ops, op)
 	}
 	return nil
@@ -104,6 +114,24 @@ func (m *FS) Ops() []Op {
 	return slices.Clone(m.ops)
 }
 
+// Calls returns the number of calls recorded so far.
+func (m *FS) Calls() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.ops)
+}
+
+// Kill ends the process that uses the file system: locks are free, open files are of no use any more, and what was
+// written stays where it is, synced or not. The record goes on.
+func (m *FS) Kill() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.boot++
+	for _, n := range m.nodes {
+		n.locked = nil
+	}
+}
+
 // Clone returns an independent copy of the content, without locks, records, faults or limits: what a new process
 // finds after this one was killed.
 func (m *FS) Clone() *FS {
@@ -112,7 +140,7 @@ func (m *FS) Clone() *FS {
 	c := New()
 	c.nFile, c.clock = m.nFile, m.clock
 	for path, n := range m.nodes {
-		c.nodes[path] = &node{id: n.id, dir: n.dir, data: slices.Clone(n.data), changed: n.changed}
+		c.nodes[path] = &node{id: n.id, dir: n.dir, data: n.copy(), changed: n.changed}
 	}
 	return c
 }
@@ -135,6 +163,7 @@ func (m *FS) Bytes(path string) []byte {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if n := m.nodes[filepath.Clean(path)]; n != nil && !n.dir {
+		n.gather(nil)
 		return n.data
 	}
 	return nil
@@ -180,7 +209,7 @@ func (m *FS) OpenFile(path string, flag vfs.Flag) (vfs.File, error) {
 		n = &node{id: m.nFile}
 		m.nodes[path] = n
 	}
-	return &file{fs: m, n: n, path: path, writable: flag&vfs.Write != 0}, nil
+	return &file{fs: m, n: n, path: path, boot: m.boot, writable: flag&vfs.Write != 0}, nil
 }
 
 // MkdirAll implements vfs.FS.
@@ -239,7 +268,7 @@ func (m *FS) Stat(path string) (vfs.Info, error) {
 	if n == nil {
 		return vfs.Info{}, notExist("stat", path)
 	}
-	return vfs.Info{Bytes: int64(len(n.data)), Modified: time.Unix(n.changed, 0)}, nil
+	return vfs.Info{Bytes: n.size(), Modified: time.Unix(n.changed, 0)}, nil
 }
 
 // Rename implements vfs.FS.
@@ -302,7 +331,7 @@ func (m *FS) Free(string) (platform.Space, error) {
 func (m *FS) used() int64 {
 	var sum int64
 	for _, n := range m.nodes {
-		sum += int64(len(n.data))
+		sum += n.size()
 	}
 	return sum
 }
@@ -311,13 +340,14 @@ type file struct {
 	fs       *FS
 	n        *node
 	path     string
+	boot     int
 	writable bool
 	closed   bool
 }
 
 func (f *file) begin(op Op, changes bool) error {
 	op.Path, op.File = f.path, f.n.id
-	if f.closed {
+	if f.closed || f.boot != f.fs.boot {
 		return fmt.Errorf("%s %s: %w", op.Kind, f.path, fs.ErrClosed)
 	}
 	if changes && !f.writable {
@@ -332,69 +362,77 @@ func (f *file) ReadAt(p []byte, off int64) (int, error) {
 	if err := f.begin(Op{Kind: Read, Off: off, N: int64(len(p))}, false); err != nil {
 		return 0, err
 	}
-	if off >= int64(len(f.n.data)) {
+	if off >= f.n.size() {
 		return 0, io.EOF
 	}
-	n := copy(p, f.n.data[off:])
+	n := f.n.read(p, off)
 	if n < len(p) {
 		return n, io.EOF
 	}
 	return n, nil
 }
 
-// grow extends the content to size, if the limit allows. Needs fs.mu.
-func (f *file) grow(size int64) error {
-	more := size - int64(len(f.n.data))
-	if more <= 0 {
-		return nil
-	}
-	if f.fs.Limit > 0 && f.fs.used()+more > f.fs.Limit {
+// room says whether the limit lets the file have size bytes. Needs fs.mu.
+func (f *file) room(size int64) error {
+	more := size - f.n.size()
+	if f.fs.Limit > 0 && more > 0 && f.fs.used()+more > f.fs.Limit {
 		return fmt.Errorf("%s: %w", f.path, vfs.ErrNoSpace)
 	}
-	f.n.data = append(f.n.data, make([]byte, more)...)
 	return nil
 }
 
 func (f *file) WriteAt(p []byte, off int64) (int, error) {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
-	if err := f.begin(Op{Kind: Write, Off: off, N: int64(len(p)), Data: slices.Clone(p)}, true); err != nil {
+	if err := f.room(off + int64(len(p))); err != nil {
 		return 0, err
 	}
-	if err := f.grow(off + int64(len(p))); err != nil {
+	err := f.begin(Op{Kind: Write, Off: off, N: int64(len(p)), Data: p}, true)
+	var short *ShortWrite
+	if errors.As(err, &short) {
+		p = p[:min(short.N, len(p))]
+		if !f.fs.NoRecord && len(p) > 0 {
+			f.fs.ops = append(f.fs.ops, Op{Kind: Write, Path: f.path, File: f.n.id, Off: off, N: int64(len(p)), Data: slices.Clone(p)})
+		}
+	} else if err != nil {
 		return 0, err
 	}
 	f.fs.clock++
 	f.n.changed = f.fs.clock
-	return copy(f.n.data[off:], p), nil
+	f.n.write(p, off)
+	return len(p), err
 }
 
 func (f *file) Size() (int64, error) {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
-	return int64(len(f.n.data)), nil
+	return f.n.size(), nil
 }
 
 func (f *file) Truncate(size int64) error {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
+	if err := f.room(size); err != nil {
+		return err
+	}
 	if err := f.begin(Op{Kind: Truncate, N: size}, true); err != nil {
 		return err
 	}
-	if size <= int64(len(f.n.data)) {
-		f.n.data = f.n.data[:size:size]
-		return nil
-	}
-	return f.grow(size)
+	f.n.resize(size)
+	return nil
 }
 
 func (f *file) Fallocate(off, n int64) error {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
+	if err := f.room(off + n); err != nil {
+		return err
+	}
 	if err := f.begin(Op{Kind: Fallocate, Off: off, N: n}, true); err != nil {
 		return err
 	}
-	return f.grow(off + n)
+	f.n.resize(max(f.n.size(), off+n))
+	return nil
 }
 
 func (f *file) Punch(off, n int64) error {
@@ -403,8 +441,7 @@ func (f *file) Punch(off, n int64) error {
 	if err := f.begin(Op{Kind: Punch, Off: off, N: n}, true); err != nil {
 		return err
 	}
-	size := int64(len(f.n.data))
-	clear(f.n.data[min(off, size):min(off+n, size)])
+	f.n.clear(off, n)
 	return nil
 }
 
@@ -424,9 +461,10 @@ func (f *file) Map(size int64) ([]byte, error) {
 	if f.fs.NoMap {
 		return nil, fmt.Errorf("map %s: %w", f.path, vfs.ErrUnsupported)
 	}
-	if size > int64(len(f.n.data)) {
-		return nil, fmt.Errorf("map %d bytes of %s: the file has %d", size, f.path, len(f.n.data))
+	if size > f.n.size() {
+		return nil, fmt.Errorf("map %d bytes of %s: the file has %d", size, f.path, f.n.size())
 	}
+	f.n.gather(f.fs.pool)
 	return f.n.data[:size:size], nil
 }
 
