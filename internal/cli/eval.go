@@ -11,8 +11,8 @@ import (
 	"kvasir/engine"
 	"kvasir/engine/chat"
 	"kvasir/engine/token"
+	"kvasir/kvcache"
 	"kvasir/platform"
-	"kvasir/quant"
 )
 
 func (a *app) evalCommand() *cli.Command {
@@ -157,7 +157,7 @@ func checkMemory(what string, need int64) error {
 }
 
 // contextBytes returns the memory of a context of n positions.
-func contextBytes(m *engine.Model, f quant.KVFormat, n, batch int) (int64, error) {
-	cache, err := m.CacheBytes(f, n)
+func contextBytes(m *engine.Model, g kvcache.Geometry, n, batch int) (int64, error) {
+	cache, err := engine.CacheBytes(g, n)
 	return cache + m.PassBytes(batch), err
 }
