@@ -238,10 +238,14 @@ func (m *Model) FindRecipe(ctx context.Context, home string, progress func(done,
 	return s, r.Path(fp), nil
 }
 
-// FingerprintIn returns the model's fingerprint, with the digest of its file from home if that knows it; progress may be
-// nil.
+// FingerprintIn returns the model's fingerprint, with the digest of its file from home if that knows it; home "" and
+// progress nil stand for none.
 func (m *Model) FingerprintIn(ctx context.Context, home string, progress func(done, total int64)) (kvcache.Fingerprint, error) {
-	digest, err := m.Digest(ctx, filepath.Join(home, digestsName), progress)
+	cache := ""
+	if home != "" {
+		cache = filepath.Join(home, digestsName)
+	}
+	digest, err := m.Digest(ctx, cache, progress)
 	if err != nil {
 		return kvcache.Fingerprint{}, err
 	}

@@ -18,13 +18,13 @@ import (
 func (a *app) evalCommand() *cli.Command {
 	return &cli.Command{
 		Name: "eval", Usage: "compute figures and raw values, to compare with other programs",
-		UsageText: "kvasir eval logits|ppl|tokenize|template ...",
+		UsageText: "kvasir eval kv|logits|ppl|tokenize|template ...",
 		Subcommands: []*cli.Command{
-			a.evalLogitsCommand(), a.evalPPLCommand(), a.evalTokenizeCommand(), a.evalTemplateCommand(),
+			a.evalKVCommand(), a.evalLogitsCommand(), a.evalPPLCommand(), a.evalTokenizeCommand(), a.evalTemplateCommand(),
 		},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
-				return usagef("no command eval %.128q, expected logits, ppl, tokenize or template", c.Args().First())
+				return usagef("no command eval %.128q, expected kv, logits, ppl, tokenize or template", c.Args().First())
 			}
 			return cli.ShowSubcommandHelp(c)
 		},
