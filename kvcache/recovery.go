@@ -79,18 +79,7 @@ func (d *disk) createMeta(n *Namespace, inputs []byte) error {
 		return err
 	}
 	tmp := filepath.Join(d.store.tmpDir(), filepath.Base(d.dir)+"-META")
-	if err := fsys.Remove(tmp); err != nil && !isNotExist(err) {
-		return err
-	}
-	f, err := fsys.OpenFile(tmp, vfs.Write|vfs.Create|vfs.Excl)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteAt(b, 0)
-	if err == nil {
-		err = f.Fdatasync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err := vfs.WriteNew(fsys, tmp, b); err != nil {
 		return err
 	}
 	failpoint.Here("META: before the rename")

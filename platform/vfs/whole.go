@@ -28,13 +28,13 @@ func ReadFile(fsys FS, path string, limit int64) ([]byte, error) {
 	return b, nil
 }
 
-// ReplaceFile makes b the contents of the file at path, durably: a reader, or a crash, sees the old file or the new one.
-// tmp is where the new one is made, on the same file system; what an earlier process left there is removed.
-func ReplaceFile(fsys FS, tmp, path string, b []byte) error {
-	if err := fsys.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+// WriteNew makes the file at path, whose contents are b and durable; the entry in its directory is not yet. What is there is
+// removed: a name that an earlier process used for what it did not finish.
+func WriteNew(fsys FS, path string, b []byte) error {
+	if err := fsys.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	f, err := fsys.OpenFile(tmp, Write|Create|Excl)
+	f, err := fsys.OpenFile(path, Write|Create|Excl)
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,13 @@ func ReplaceFile(fsys FS, tmp, path string, b []byte) error {
 	if err == nil {
 		err = f.Fdatasync()
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
+	return errors.Join(err, f.Close())
+}
+
+// ReplaceFile makes b the contents of the file at path, durably: a reader, or a crash, sees the old file or the new one.
+// tmp is where the new one is made by WriteNew, on the same file system.
+func ReplaceFile(fsys FS, tmp, path string, b []byte) error {
+	if err := WriteNew(fsys, tmp, b); err != nil {
 		return err
 	}
 	if err := fsys.Rename(tmp, path); err != nil {
