@@ -24,6 +24,7 @@ type disk struct {
 	syncMu   sync.Mutex
 	segments []*segment // guarded by Namespace.mu
 	seq      uint64     // last write sequence number; guarded by Namespace.mu
+	setAside []error    // why segment files are not used
 }
 
 var errBroken = errors.New("the disk failed earlier")

@@ -32,13 +32,18 @@ func (d *disk) recover(n *Namespace, inputs []byte) error {
 		}
 		d.next = max(d.next, number+1)
 		seg, err := d.openSegment(n.lay, n.fp, name)
+		if isNotExist(err) {
+			continue // removed since by the process that writes, beside which we only read
+		}
 		if err != nil {
 			n.stats.damagedBlocks.Add(1)
-			continue // set aside: ignored, not changed
+			d.setAside = append(d.setAside, err)
+			continue // ignored, not changed
 		}
 		blocks, err := d.readHeaders(seg, n.lay)
 		if err != nil {
 			n.stats.damagedBlocks.Add(1)
+			d.setAside = append(d.setAside, fmt.Errorf("segment %s: headers: %w", name, err))
 			_ = seg.close()
 			continue
 		}

@@ -73,13 +73,7 @@ func Open(fsys vfs.FS, home string, opt Options) (*Store, error) {
 	if fsys == nil || home == "" {
 		return nil, errors.New("kv store: no file system or no directory given")
 	}
-	if opt.Now == nil {
-		opt.Now = time.Now
-	}
-	if opt.Random == nil {
-		opt.Random = rand.Reader
-	}
-	s := &Store{fs: fsys, home: home, opt: opt, stats: new(counters), warned: map[string]bool{}, open: map[Hash]*Namespace{}}
+	s := newStore(fsys, home, opt)
 	if err := s.acquire(); err != nil {
 		s.degrade(InMemory, "open", err)
 		return s, nil
@@ -93,6 +87,16 @@ func Open(fsys vfs.FS, home string, opt Options) (*Store, error) {
 		s.lock = nil
 	}
 	return s, nil
+}
+
+func newStore(fsys vfs.FS, home string, opt Options) *Store {
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	if opt.Random == nil {
+		opt.Random = rand.Reader
+	}
+	return &Store{fs: fsys, home: home, opt: opt, stats: new(counters), warned: map[string]bool{}, open: map[Hash]*Namespace{}}
 }
 
 func (s *Store) kvDir() string  { return filepath.Join(s.home, "kv", "v1") }
@@ -133,24 +137,16 @@ func (s *Store) prepare() error {
 		}
 	}
 	dirs, err := s.fs.ReadDir(s.kvDir())
-	if err != nil {
+	if err != nil && !isNotExist(err) {
 		return err
 	}
 	for _, d := range dirs {
-		if !strings.HasPrefix(d, "m-") {
-			continue
-		}
-		names, err := s.fs.ReadDir(filepath.Join(s.kvDir(), d))
-		if err != nil {
-			continue // not a directory, or not ours to read: nothing of it is counted or used
-		}
-		for _, name := range names {
-			if info, err := s.fs.Stat(filepath.Join(s.kvDir(), d, name)); err == nil && strings.HasSuffix(name, ".seg") {
-				s.used += info.Bytes
-			}
+		if strings.HasPrefix(d, "m-") {
+			bytes, _ := s.segmentFiles(filepath.Join(s.kvDir(), d))
+			s.used += bytes
 		}
 	}
-	space, err := s.fs.Free(s.home)
+	space, err := s.space()
 	if err != nil {
 		return err
 	}
@@ -198,15 +194,25 @@ func (s *Store) Namespace(fp Fingerprint, meta []byte, g Geometry) (*Namespace, 
 	}
 	n := newNamespace(lay, fp, s.stats)
 	if s.lock != nil && lay.storable {
-		d := &disk{store: s, dir: filepath.Join(s.kvDir(), namespaceDir(id))}
-		if err := d.recover(n, meta); err != nil {
+		if stored, err := s.load(lay, fp, meta); err != nil {
 			s.degradeLocked(InMemory, "namespace", err)
 		} else {
-			n.disk = d
+			n = stored
 		}
 	}
 	s.open[id] = n
 	s.namespaces = append(s.namespaces, n)
+	return n, nil
+}
+
+// load reads what the directory of a namespace holds, making it if it is absent.
+func (s *Store) load(lay *layout, fp Fingerprint, meta []byte) (*Namespace, error) {
+	n := newNamespace(lay, fp, s.stats)
+	d := &disk{store: s, dir: filepath.Join(s.kvDir(), namespaceDir(namespaceID(fp, lay.recipeHash)))}
+	if err := d.recover(n, meta); err != nil {
+		return nil, err
+	}
+	n.disk = d
 	return n, nil
 }
 
@@ -265,12 +271,7 @@ func (s *Store) Close() error {
 	}
 	s.closed = true
 	for _, n := range s.namespaces {
-		err = errors.Join(err, n.Close())
-		if n.disk != nil {
-			for _, seg := range n.disk.segments {
-				err = errors.Join(err, seg.close())
-			}
-		}
+		err = errors.Join(err, n.Close(), n.closeFiles())
 	}
 	if s.lock != nil {
 		err = errors.Join(err, s.lock.Close())

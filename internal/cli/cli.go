@@ -88,7 +88,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer, demo []byte)
 // commands lists the verbs.
 func (a *app) commands() []*cli.Command {
 	return []*cli.Command{
-		a.runCommand(), a.chatCommand(), a.sessionsCommand(), a.inspectCommand(), a.evalCommand(),
+		a.runCommand(), a.chatCommand(), a.sessionsCommand(), a.cacheCommand(), a.inspectCommand(), a.evalCommand(),
 		a.benchCommand(), a.doctorCommand(), a.versionCommand(),
 	}
 }

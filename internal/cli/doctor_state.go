@@ -103,22 +103,25 @@ func (d *diagnosis) checkFileSystem(s *stateReport, dir string) {
 	}
 }
 
-// checkLock says who has the store, without touching its lock.
-func (d *diagnosis) checkLock(s *stateReport) {
-	pid, err := platform.LockHolder(filepath.Join(s.Home, "kv", "v1", "LOCK"))
+// storeLock says who has the store, without touching its lock, and whether anybody has.
+func storeLock(home string) (text string, held bool, err error) {
+	pid, err := platform.LockHolder(filepath.Join(home, "kv", "v1", "LOCK"))
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		s.Lock = "never taken"
+		return "never taken", false, nil
 	case err != nil:
-		s.Lock = "unknown: " + err.Error()
+		return "unknown: " + err.Error(), false, err
 	case pid == 0:
-		s.Lock = "free"
+		return "free", false, nil
 	case pid < 0:
-		s.Lock = "held by a process that cannot be seen from here"
-	default:
-		s.Lock = fmt.Sprintf("held by process %d (%s)", pid, platform.ProcessName(pid))
+		return "held by a process that cannot be seen from here", true, nil
 	}
-	if err == nil && pid != 0 {
+	return fmt.Sprintf("held by process %d (%s)", pid, platform.ProcessName(pid)), true, nil
+}
+
+func (d *diagnosis) checkLock(s *stateReport) {
+	var held bool
+	if s.Lock, held, _ = storeLock(s.Home); held {
 		d.note("the store is "+s.Lock, "a second process keeps its KV cache in memory while the first one runs")
 	}
 }

@@ -36,10 +36,7 @@ func (a *app) sessionsCommand() *cli.Command {
 }
 
 func (a *app) sessions() (*kvcache.Sessions, error) {
-	if a.cfg.Home == "" {
-		return nil, errors.New("no home directory (set KVASIR_HOME)")
-	}
-	home, err := filepath.Abs(a.cfg.Home)
+	home, err := a.home()
 	if err != nil {
 		return nil, err
 	}
