@@ -19,16 +19,24 @@ type Conversation struct {
 	Model    ModelRecord // the last one; zero if there is none
 	Parent   *Fork       // where it was forked from, or nil
 	Turns    []Turn
-	Gaps     []Gap  // damage that was stepped over
-	Damaged  bool   // a gap, or a turn whose digest is wrong
-	Sampler  []byte // the last sampler state recorded, of the turn that is last; nil if it has none
-	FileSize int64  // bytes of the journal
+	Gaps     []Gap // damage that was stepped over
+	Damaged  bool  // a gap among or behind the turns, or a turn whose digest is wrong
+	Sound    int   // how many turns stand before the first damage; all if there is none
+	FileSize int64 // bytes of the journal
 
-	id   fileID
-	seq  uint64 // of the last valid record
-	end  int64  // where the next record goes
-	tail bool   // there is something other than zeros behind end
-	cut  bool   // the records end in a turn that a gap has cut
+	id        fileID
+	seq       uint64 // of the last valid record
+	end       int64  // where the next record goes
+	tail      bool   // there is something other than zeros behind end
+	cut       bool   // the records end in a turn that a gap has cut
+	open      bool   // TOKENS that follow belong to the last turn
+	forgotten []forgotten
+}
+
+// forgotten is what an EDIT took back: the rows of these tokens may still be stored.
+type forgotten struct {
+	keep  int // turns before
+	turns [][]int32
 }
 
 // Turn is one message.
@@ -41,12 +49,13 @@ type Turn struct {
 	Damaged   bool   // part of it is lost or does not match its digest
 	Finish    string // why generation ended
 	At        time.Time
+	Sampler   []byte // of a generated turn: the last state of the sampler recorded in it; nil if there is none
 }
 
 // Fork says where a conversation came from.
 type Fork struct {
 	Session string
-	Turns   int
+	Turns   int // how many of its turns were taken over
 	id      fileID
 }
 
@@ -120,10 +129,7 @@ func readConversation(file vfs.File) (*Conversation, error) {
 	}
 	fuel := 64 * size // bytes that the search for records may checksum (rule J2)
 	r := &replay{c: c, open: noTurn}
-	defer func() {
-		c.cut = r.open == cutTurn
-		r.closeText()
-	}()
+	defer r.finish()
 	for off := int64(recordsOff); ; {
 		kind, body, next, err := w.record(off, &c.id, c.seq, false, &fuel)
 		if err != nil {

@@ -42,6 +42,7 @@ func TestGoldenBytes(t *testing.T) {
 	encodeJournalHead(head[:], j.id, time.Unix(1e9, 0).UnixNano())
 	record(append(j.begin(recTokens), 2, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 'a', 'b', 'c', 0, 0))
 	record(append(j.begin(recEdit), editRewind, 1, 0, 0, 0))
+	record(forkRecord(j.begin(recFork), &Conversation{Name: "parent", id: fileID{4, 5, 6}}, 2))
 
 	var out strings.Builder
 	hash := func(name string, b []byte) { fmt.Fprintf(&out, "%s\n  sha256 %x\n", name, sha256.Sum256(b)) }
@@ -64,7 +65,7 @@ func TestGoldenBytes(t *testing.T) {
 	hash("PACKED payload", packed)
 	fmt.Fprintf(&out, "root of salt \"salt\"\n  %s\n", hexHash(rootHash(toyPrint, lay.recipeHash, []byte("salt"))))
 	dump("journal file header", head[:])
-	dump("journal records TOKENS, EDIT", journal)
+	dump("journal records TOKENS, EDIT, FORK", journal)
 	fmt.Fprintf(&out, "journal of session \"s\"\n  %s\n", filepath.Base(s.path("s")))
 
 	const path = "testdata/format.golden"

@@ -28,6 +28,8 @@ type Journal struct {
 	end      int64 // of the records
 	size     int64 // of the file: zeros up to here
 	buf      []byte
+	gather   bool // records wait in held to be written together
+	held     []byte
 	open     bool      // a generated turn is open
 	nTurns   int       // turns so far, the open one included
 	nIDs     int       // ids in the open turn
@@ -47,9 +49,20 @@ type JournalStats struct {
 // Stats returns the counters.
 func (j *Journal) Stats() JournalStats { return j.stats }
 
+// Turns returns how many turns the journal has, the open one included.
+func (j *Journal) Turns() int { return j.nTurns }
+
 // Turn appends a turn that was not generated (role "user", "system", "tool"...), with the ids by which it stands in the context, and
 // makes it durable: call it before the prefill. On an error the turn must be refused.
 func (j *Journal) Turn(role, text string, ids []int32) error {
+	if err := j.turn(j.sessions.now(), role, text, ids); err != nil {
+		return err
+	}
+	return j.Sync()
+}
+
+// turn is Turn without the sync.
+func (j *Journal) turn(at time.Time, role, text string, ids []int32) error {
 	if len(role) > 255 {
 		return fmt.Errorf("%w: role of %d bytes, want at most 255", ErrRecord, len(role))
 	}
@@ -58,7 +71,7 @@ func (j *Journal) Turn(role, text string, ids []int32) error {
 	}
 	le := binary.LittleEndian
 	b := j.begin(recUser)
-	b = le.AppendUint64(b, uint64(j.sessions.now().UnixNano()))
+	b = le.AppendUint64(b, uint64(at.UnixNano()))
 	b = append(append(b, byte(len(role))), role...)
 	b = appendIDs(le.AppendUint32(b, uint32(len(ids))), ids)
 	b = append(le.AppendUint32(b, uint32(len(text))), text...)
@@ -67,7 +80,7 @@ func (j *Journal) Turn(role, text string, ids []int32) error {
 	}
 	j.open = false
 	j.nTurns++
-	return j.Sync()
+	return nil
 }
 
 // Tokens appends generated tokens, the text they make and, if not empty, the state of the sampler after them. When it returns they
@@ -93,6 +106,14 @@ func (j *Journal) Tokens(ids []int32, text, state []byte) error {
 
 // EndTurn ends the generated turn and makes the journal durable: acknowledge the turn when it has returned nil.
 func (j *Journal) EndTurn(finish string, state []byte) error {
+	if err := j.endTurn(j.sessions.now(), finish, state); err != nil {
+		return err
+	}
+	return j.Sync()
+}
+
+// endTurn is EndTurn without the sync.
+func (j *Journal) endTurn(at time.Time, finish string, state []byte) error {
 	if len(finish) > 255 || len(state) > 1<<16-1 {
 		return fmt.Errorf("%w: finish reason of %d bytes, state of %d", ErrRecord, len(finish), len(state))
 	}
@@ -100,7 +121,7 @@ func (j *Journal) EndTurn(finish string, state []byte) error {
 	j.openTurn()
 	le := binary.LittleEndian
 	b := j.begin(recTurnEnd)
-	b = le.AppendUint64(b, uint64(j.sessions.now().UnixNano()))
+	b = le.AppendUint64(b, uint64(at.UnixNano()))
 	b = append(append(b, byte(len(finish))), finish...)
 	b = le.AppendUint32(b, uint32(j.nIDs))
 	b = j.digest.Sum(b)
@@ -113,7 +134,7 @@ func (j *Journal) EndTurn(finish string, state []byte) error {
 		return err
 	}
 	j.open = false
-	return j.Sync()
+	return nil
 }
 
 func (j *Journal) openTurn() {
@@ -142,12 +163,20 @@ func (j *Journal) Rewind(n int) error {
 	if n < 0 || n > j.nTurns {
 		return fmt.Errorf("%w: rewind to %d turns of %d", ErrRecord, n, j.nTurns)
 	}
+	if err := j.rewind(n); err != nil {
+		return err
+	}
+	return j.Sync()
+}
+
+// rewind is Rewind without the sync.
+func (j *Journal) rewind(n int) error {
 	b := binary.LittleEndian.AppendUint32(append(j.begin(recEdit), editRewind), uint32(n))
 	if err := j.append(b); err != nil {
 		return err
 	}
 	j.open, j.nTurns = false, n
-	return j.Sync()
+	return nil
 }
 
 // Sync makes everything appended so far survive a power cut.
@@ -189,6 +218,32 @@ func (j *Journal) append(b []byte) error {
 	}
 	b = sealRecord(b, &j.id)
 	j.buf = b
+	if j.gather {
+		j.held = append(j.held, b...)
+		j.seq++
+		j.stats.Records++
+		if len(j.held) < journalExtent {
+			return nil
+		}
+		return j.release()
+	}
+	if err := j.put(b); err != nil {
+		return err
+	}
+	j.seq++
+	j.stats.Records++
+	return nil
+}
+
+// release writes the records that were held.
+func (j *Journal) release() error {
+	err := j.put(j.held)
+	j.held = j.held[:0]
+	return err
+}
+
+// put writes whole records behind those that are there.
+func (j *Journal) put(b []byte) error {
 	if need := j.end + int64(len(b)); need > j.size {
 		if err := j.extend(need); err != nil {
 			return err
@@ -199,9 +254,7 @@ func (j *Journal) append(b []byte) error {
 		return err
 	}
 	failpoint.Here("journal: after a record")
-	j.seq++
 	j.end += int64(len(b))
-	j.stats.Records++
 	j.stats.RecordBytes += uint64(len(b))
 	return nil
 }

@@ -15,6 +15,13 @@ type replay struct {
 	text []byte // of the open turn
 }
 
+// damaged notes damage behind the first n turns.
+func (r *replay) damaged(n int) {
+	if !r.c.Damaged {
+		r.c.Damaged, r.c.Sound = true, n
+	}
+}
+
 // closeText moves the gathered text to the open turn.
 func (r *replay) closeText() {
 	if r.open >= 0 {
@@ -31,13 +38,24 @@ func (r *replay) settle() {
 
 // cut notes a gap in the records.
 func (r *replay) cut() {
-	r.c.Damaged = true
+	sound := len(r.c.Turns)
 	if r.open >= 0 {
-		r.c.Turns[r.open].Damaged = true
+		t := &r.c.Turns[r.open]
+		t.Damaged, t.Sampler = true, nil
+		sound = r.open
 	}
+	r.damaged(sound)
 	r.settle()
 	r.open = cutTurn
-	r.c.Sampler = nil
+}
+
+// finish ends the reading.
+func (r *replay) finish() {
+	r.closeText()
+	r.c.cut, r.c.open = r.open == cutTurn, r.open >= 0
+	if !r.c.Damaged {
+		r.c.Sound = len(r.c.Turns)
+	}
 }
 
 // generated opens a generated turn if none is open.
@@ -86,7 +104,6 @@ func (r *replay) apply(kind uint8, p *payload) {
 		if !p.bad {
 			r.settle()
 			c.Turns = append(c.Turns, t)
-			c.Sampler = nil
 		}
 	case recTokens:
 		r.tokens(p)
@@ -96,27 +113,45 @@ func (r *replay) apply(kind uint8, p *payload) {
 		op, keep := p.u8(), p.u32()
 		if !p.bad && op == editRewind && keep <= len(c.Turns) {
 			r.settle()
-			c.Turns = c.Turns[:keep]
-			c.Sampler = nil
+			r.rewind(keep)
 		}
 	}
 	if p.bad {
-		c.Damaged = true
+		r.damaged(len(c.Turns))
+	}
+}
+
+// rewind forgets all turns but the first keep, and damage with them if it lies behind those (rule J9).
+func (r *replay) rewind(keep int) {
+	c := r.c
+	if keep == len(c.Turns) {
+		return
+	}
+	f := forgotten{keep: keep, turns: make([][]int32, 0, len(c.Turns)-keep)}
+	for _, t := range c.Turns[keep:] {
+		f.turns = append(f.turns, t.IDs)
+	}
+	c.forgotten = append(c.forgotten, f)
+	clear(c.Turns[keep:])
+	c.Turns = c.Turns[:keep]
+	if keep <= c.Sound {
+		c.Damaged = false
 	}
 }
 
 func (r *replay) tokens(p *payload) {
-	ids := p.ids(nil, p.u16())
+	ids := p.take(4 * p.u16())
 	text := p.take(p.u16())
 	state := p.take(p.u16())
 	if p.bad || r.open == cutTurn {
 		return
 	}
 	t := r.generated()
-	t.IDs = append(t.IDs, ids...)
+	in := payload{b: ids}
+	t.IDs = in.ids(t.IDs, len(ids)/4)
 	r.text = append(r.text, text...)
 	if len(state) > 0 {
-		r.c.Sampler = append([]byte(nil), state...)
+		t.Sampler = append(t.Sampler[:0], state...)
 	}
 }
 
@@ -126,7 +161,7 @@ func (r *replay) turnEnd(p *payload) {
 	n := p.u32()
 	var digest Hash
 	copy(digest[:], p.take(len(digest)))
-	state := append([]byte(nil), p.take(p.u16())...)
+	state := p.take(p.u16())
 	if p.bad {
 		return
 	}
@@ -137,10 +172,11 @@ func (r *replay) turnEnd(p *payload) {
 	t := r.generated() // an answer without a token is a turn too
 	t.At, t.Finish, t.Complete = time.Unix(0, int64(at)), finish, true
 	if n != len(t.IDs) || digest != idsDigest(t.IDs) {
-		t.Damaged, t.Complete, r.c.Damaged = true, false, true
+		t.Damaged, t.Complete = true, false
+		r.damaged(r.open)
 	}
 	if len(state) > 0 {
-		r.c.Sampler = state
+		t.Sampler = append(t.Sampler[:0], state...)
 	}
 	r.settle()
 }

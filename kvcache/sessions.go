@@ -9,9 +9,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"slices"
-	"strings"
-	"time"
 
 	"kvasir/internal/failpoint"
 	"kvasir/platform/vfs"
@@ -29,16 +26,6 @@ const (
 	ballastBytes  = 1 << 20
 )
 
-// SessionInfo is one line of a list of sessions.
-type SessionInfo struct {
-	Name     string // empty if the journal does not say
-	File     string // name of the file in the sessions directory
-	Created  time.Time
-	Modified time.Time
-	Bytes    int64
-	Err      error // why the journal cannot be read; nil if it can
-}
-
 // path returns where the journal of a session is; the name only goes in through a hash.
 func (s *Sessions) path(name string) string {
 	h := sha256.Sum256([]byte("kvasir session 1\n" + name))
@@ -47,6 +34,21 @@ func (s *Sessions) path(name string) string {
 
 // Create starts a new conversation. The error wraps ErrName, ErrExists, vfs.ErrNoSpace...
 func (s *Sessions) Create(name string) (*Journal, error) {
+	f, err := s.claim(name)
+	if err != nil {
+		return nil, err
+	}
+	failpoint.Here("session: empty file")
+	j := &Journal{sessions: s, file: f, digest: sha256.New(), end: recordsOff}
+	if err := j.start(name); err != nil {
+		return nil, errors.Join(fmt.Errorf("session %q: %w", name, err), s.fs.Remove(s.path(name)), retire(f))
+	}
+	return j, nil
+}
+
+// claim returns the file of a session that is to be made, locked and without a record. Whoever has the lock of such a file
+// makes the session, also in one that a process left which died here.
+func (s *Sessions) claim(name string) (vfs.File, error) {
 	if err := checkName(name); err != nil {
 		return nil, err
 	}
@@ -54,29 +56,39 @@ func (s *Sessions) Create(name string) (*Journal, error) {
 		return nil, err
 	}
 	s.makeBallast()
-	path := s.path(name)
-	f, err := s.fs.OpenFile(path, vfs.Write|vfs.Create)
+	f, err := s.fs.OpenFile(s.path(name), vfs.Write|vfs.Create)
 	if err != nil {
 		return nil, err
 	}
-	// Whoever has the lock of a file without a record makes the session, also in a file that a process left which died here.
 	if err := f.Lock(); err != nil || !neverBegun(f) {
 		if err == nil || errors.Is(err, vfs.ErrLocked) {
 			err = fmt.Errorf("%w: %q", ErrExists, name)
 		}
 		return nil, errors.Join(err, f.Close())
 	}
-	failpoint.Here("session: empty file")
-	j := &Journal{sessions: s, file: f, digest: sha256.New(), end: recordsOff}
-	if err := j.start(name); err != nil {
-		err = errors.Join(fmt.Errorf("session %q: %w", name, err), s.fs.Remove(path))
-		return nil, errors.Join(err, f.Close())
-	}
-	return j, nil
+	return f, nil
 }
 
-// start writes the file headers and the first record of a new journal that is locked, durably.
+// retire closes a locked file that has lost its name. Whoever opened it before and waits for its lock must not take it for
+// one that is to be begun: a length that no such file has keeps it from that.
+func retire(f vfs.File) error {
+	_ = f.Truncate(2 * journalExtent)
+	return f.Close()
+}
+
+// start writes a new journal that is locked, durably.
 func (j *Journal) start(name string) error {
+	if err := j.first(name); err != nil {
+		return err
+	}
+	if err := j.Sync(); err != nil {
+		return err
+	}
+	return errors.Join(j.sessions.fs.SyncDir(j.sessions.dir()), j.sessions.fs.SyncDir(j.sessions.home))
+}
+
+// first writes the file headers and the first record.
+func (j *Journal) first(name string) error {
 	if _, err := rand.Read(j.id[:]); err != nil {
 		return err
 	}
@@ -94,14 +106,7 @@ func (j *Journal) start(name string) error {
 	failpoint.Here("session: without a record")
 	le := binary.LittleEndian
 	b := le.AppendUint64(j.begin(recSession), uint64(created))
-	b = append(le.AppendUint16(b, uint16(len(name))), name...)
-	if err := j.append(b); err != nil {
-		return err
-	}
-	if err := j.Sync(); err != nil {
-		return err
-	}
-	return errors.Join(j.sessions.fs.SyncDir(j.sessions.dir()), j.sessions.fs.SyncDir(j.sessions.home))
+	return j.append(append(le.AppendUint16(b, uint16(len(name))), name...))
 }
 
 // neverBegun reports whether a journal has no record yet, and never had: it is small, and behind the place of the first record,
@@ -162,8 +167,8 @@ func (s *Sessions) resume(f vfs.File, name string) (*Journal, *Conversation, err
 	if c.cut { // a reader would drop the tokens that follow: begin afresh behind the turns that are left
 		return j, c, j.Rewind(len(c.Turns))
 	}
-	if n := len(c.Turns); n > 0 && c.Turns[n-1].Generated && !c.Turns[n-1].Complete && !c.Turns[n-1].Damaged {
-		t := c.Turns[n-1]
+	if c.open {
+		t := c.Turns[len(c.Turns)-1]
 		j.open, j.nIDs = true, len(t.IDs)
 		j.digest.Write(appendIDs(nil, t.IDs))
 	}
@@ -180,9 +185,8 @@ func (j *Journal) clearTail() error {
 	return j.Sync()
 }
 
-// read reads an open journal; a name that is lost is that of the file. One without a record is no session: the error wraps
-// ErrNoSession if it never had any.
-func (s *Sessions) read(f vfs.File, name string) (*Conversation, error) {
+// readSession reads the journal in an open file. One without a record is none: the error wraps ErrNoSession if it never had any.
+func readSession(f vfs.File) (*Conversation, error) {
 	c, err := readConversation(f)
 	if err == nil && c.end == recordsOff {
 		err = fmt.Errorf("%w: no record", ErrJournal)
@@ -191,6 +195,15 @@ func (s *Sessions) read(f vfs.File, name string) (*Conversation, error) {
 		if neverBegun(f) {
 			err = ErrNoSession
 		}
+		return nil, err
+	}
+	return c, nil
+}
+
+// read reads an open journal; a name that is lost is that of the file.
+func (s *Sessions) read(f vfs.File, name string) (*Conversation, error) {
+	c, err := readSession(f)
+	if err != nil {
 		return nil, err
 	}
 	if c.Name == "" {
@@ -214,92 +227,6 @@ func (s *Sessions) Read(name string) (*Conversation, error) {
 		return nil, fmt.Errorf("session %q: %w", name, err)
 	}
 	return c, nil
-}
-
-// List returns all sessions, the last modified one first. Of each file only the beginning is read.
-func (s *Sessions) List() ([]SessionInfo, error) {
-	names, err := s.fs.ReadDir(s.dir())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var out []SessionInfo
-	for _, file := range names {
-		if strings.HasSuffix(file, journalSuffix) {
-			out = append(out, s.info(file))
-		}
-	}
-	slices.SortStableFunc(out, func(a, b SessionInfo) int { return b.Modified.Compare(a.Modified) })
-	return out, nil
-}
-
-func (s *Sessions) info(file string) SessionInfo {
-	info := SessionInfo{File: file}
-	st, err := s.fs.Stat(filepath.Join(s.dir(), file))
-	if err != nil {
-		info.Err = err
-		return info
-	}
-	info.Bytes, info.Modified = st.Bytes, st.Modified
-	f, err := s.fs.OpenFile(filepath.Join(s.dir(), file), vfs.Read)
-	if err != nil {
-		info.Err = err
-		return info
-	}
-	defer f.Close()
-	w := &window{file: f, size: st.Bytes}
-	id, err := readJournalHead(w)
-	if err != nil {
-		info.Err = err
-		return info
-	}
-	kind, body, _, err := w.record(recordsOff, &id, 0, false, nil)
-	if err == nil && kind == recSession {
-		c := &Conversation{}
-		(&replay{c: c, open: noTurn}).apply(kind, &payload{b: body})
-		info.Name, info.Created = c.Name, c.Created
-	}
-	if err == nil && info.Name == "" {
-		err = fmt.Errorf("%w: no session record", ErrJournal)
-	}
-	if err == nil && filepath.Base(s.path(info.Name)) != file {
-		err = fmt.Errorf("%w: the journal of %q under another name", ErrJournal, info.Name)
-		info.Name = ""
-	}
-	info.Err = err
-	return info
-}
-
-// Remove deletes a session: its journal is overwritten with zeros first (flash memory may keep old copies all the same). Its KV blocks
-// stay in the store until they are evicted. The error wraps ErrName, ErrNoSession, vfs.ErrLocked...
-func (s *Sessions) Remove(name string) error {
-	f, err := s.openFile(name, vfs.Write)
-	if err != nil {
-		return err
-	}
-	err = func() error {
-		if err := f.Lock(); err != nil {
-			return err
-		}
-		size, err := f.Size()
-		if err != nil {
-			return err
-		}
-		j := &Journal{sessions: s, file: f, size: size}
-		if err := j.clearTail(); err != nil {
-			return err
-		}
-		if err := s.fs.Remove(s.path(name)); err != nil {
-			return err
-		}
-		return s.fs.SyncDir(s.dir())
-	}()
-	if err != nil {
-		err = fmt.Errorf("session %q: %w", name, err)
-	}
-	return errors.Join(err, f.Close())
 }
 
 // makeBallast reserves the space that lets a journal be written on a full disk, if there is space now. Not having it is no error.

@@ -1,0 +1,84 @@
+package kvcache
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"kvasir/platform/vfs"
+)
+
+// Remove deletes a session: its journal is overwritten with zeros first (flash memory may keep old copies all the same). Its KV blocks
+// stay in the store until they are evicted. Whenever the process or the power dies, the session is there whole or not at all.
+// The error wraps ErrName, ErrNoSession, vfs.ErrLocked...
+func (s *Sessions) Remove(name string) error {
+	s.sweep()
+	f, err := s.openFile(name, vfs.Write)
+	if err != nil {
+		return err
+	}
+	if err = f.Lock(); err == nil {
+		err = s.erase(f, s.path(name))
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("session %q: %w", name, err), f.Close())
+	}
+	return nil
+}
+
+// erase removes the locked journal at path, and closes it. It loses its name first, at once; then its text.
+func (s *Sessions) erase(f vfs.File, path string) error {
+	left := unfinished(path)
+	if err := s.fs.Rename(path, left); err != nil {
+		return err
+	}
+	if err := s.fs.SyncDir(s.dir()); err != nil {
+		return err
+	}
+	if err := s.zero(f); err != nil {
+		return err
+	}
+	if err := s.fs.Remove(left); err != nil {
+		return err
+	}
+	return errors.Join(s.fs.SyncDir(s.dir()), retire(f))
+}
+
+// zero overwrites a whole file, durably.
+func (s *Sessions) zero(f vfs.File) error {
+	size, err := f.Size()
+	if err != nil {
+		return err
+	}
+	return (&Journal{sessions: s, file: f, size: size}).clearTail()
+}
+
+const unfinishedSuffix = ".tmp"
+
+// unfinished is the name of a journal that is being made or removed.
+func unfinished(path string) string {
+	return strings.TrimSuffix(path, journalSuffix) + unfinishedSuffix
+}
+
+// sweep removes what processes left that died in making or removing a session (rule J8). What cannot be removed stays for the next one.
+func (s *Sessions) sweep() {
+	names, err := s.fs.ReadDir(s.dir())
+	if err != nil {
+		return
+	}
+	for _, name := range names {
+		if !strings.HasSuffix(name, unfinishedSuffix) {
+			continue
+		}
+		path := filepath.Join(s.dir(), name)
+		f, err := s.fs.OpenFile(path, vfs.Write)
+		if err != nil {
+			continue
+		}
+		if f.Lock() == nil && s.zero(f) == nil {
+			_ = s.fs.Remove(path)
+		}
+		_ = f.Close()
+	}
+}
