@@ -51,6 +51,7 @@ type Conversation struct {
 	prompt  prompter
 	sampler *sample.Sampler
 	stream  *token.Stream
+	params  sample.Params
 	system  string
 
 	turns []Turn
@@ -65,6 +66,9 @@ type Turn struct {
 	Role, Text string
 	Tokens     int
 	CutOff     bool // an answer that did not come to its end
+	Stored     int  // turns of the journal up to and with this one: what Journal.Rewind takes
+
+	sampler []byte // of an answer: state of the sampler behind it
 }
 
 // Progress reports the prefill of a prompt. It may be nil.
@@ -129,7 +133,7 @@ func (m *Model) newConversation(w *Memory, opt ConversationOptions) (*Conversati
 	if err != nil {
 		return nil, err
 	}
-	c := &Conversation{m: m, system: opt.System, prompt: prompter{tok: m.Tokenizer, now: time.Now()}, sampler: sampler,
+	c := &Conversation{m: m, system: opt.System, prompt: prompter{tok: m.Tokenizer, now: time.Now()}, sampler: sampler, params: opt.Sample,
 		stream: m.Tokenizer.NewStream(token.DecodeOptions{})}
 	if !opt.Raw {
 		if m.TemplateErr != nil && !errors.Is(m.TemplateErr, chat.ErrNoTemplate) {
@@ -181,13 +185,7 @@ func (c *Conversation) openJournal(ctx context.Context, w *Memory, name string, 
 func (c *Conversation) take(past *kvcache.Conversation) {
 	c.turns = JoinTurns(past.Turns)
 	c.ids = past.IDs()
-	for _, id := range c.ids {
-		c.sampler.Accept(id)
-	}
-	if n := len(c.turns); n > 0 && c.turns[n-1].CutOff {
-		c.rewindStream(&c.turns[n-1])
-		c.saved = past.Sampler
-	}
+	c.settle()
 }
 
 // rewindStream makes the stream hold what the answer t, the last turn, left in it: it may end inside a character.
@@ -206,15 +204,14 @@ func (c *Conversation) rewindStream(t *Turn) {
 // JoinTurns returns the turns of a journal as a reader sees them: parts of one answer joined, roles as stored.
 func JoinTurns(past []kvcache.Turn) []Turn {
 	var ts []Turn
-	for _, t := range past {
-		n := len(ts)
-		if t.Generated && n > 0 && ts[n-1].CutOff {
-			ts[n-1].Text += t.Text
-			ts[n-1].Tokens += len(t.IDs)
-			ts[n-1].CutOff = cutOff(t)
-			continue
+	for i, t := range past {
+		if n := len(ts); n == 0 || !t.Generated || !ts[n-1].CutOff {
+			ts = append(ts, Turn{Role: t.Role})
 		}
-		ts = append(ts, Turn{Role: t.Role, Text: t.Text, Tokens: len(t.IDs), CutOff: cutOff(t)})
+		last := &ts[len(ts)-1]
+		last.Text += t.Text
+		last.Tokens += len(t.IDs)
+		last.CutOff, last.Stored, last.sampler = cutOff(t), i+1, t.Sampler
 	}
 	return ts
 }
@@ -240,6 +237,14 @@ func (c *Conversation) catchUp(ctx context.Context, progress Progress) error {
 			progress(done, len(todo))
 		}
 	})
+}
+
+// stored returns how many turns the journal has.
+func (c *Conversation) stored() int {
+	if c.journal == nil {
+		return 0
+	}
+	return c.journal.Turns()
 }
 
 // Turns returns the turns so far: read-only, valid until the next call.
@@ -295,7 +300,7 @@ func (c *Conversation) Say(ctx context.Context, text string, max int, progress P
 				return Answer{}, fmt.Errorf("message refused, it could not be kept: %w", err)
 			}
 		}
-		c.turns = append(c.turns, Turn{Role: m.Role, Text: m.Content})
+		c.turns = append(c.turns, Turn{Role: m.Role, Text: m.Content, Stored: c.stored()})
 	}
 	failpoint.Here("turn: kept, before the prefill")
 	c.turns[len(c.turns)-1].Tokens = len(ids)
@@ -303,6 +308,7 @@ func (c *Conversation) Say(ctx context.Context, text string, max int, progress P
 		c.sampler.Accept(id)
 	}
 	c.ids = append(c.ids, ids...)
+	c.saved = nil // of an answer that is the last one no more
 	return c.answer(ctx, max, progress, out)
 }
 
@@ -361,6 +367,7 @@ func (c *Conversation) answer(ctx context.Context, max int, progress Progress, o
 	}
 	failpoint.Here("answer: before the first token")
 	t := &c.turns[len(c.turns)-1]
+	c.state = appendState(c.state[:0], c.sampler.State())
 	err := c.generate(ctx, max, t, &a, out)
 	if !a.FirstToken.IsZero() {
 		a.Generate = time.Since(a.FirstToken)
@@ -371,6 +378,7 @@ func (c *Conversation) answer(ctx context.Context, max int, progress Progress, o
 		err = errors.Join(err, c.journal.EndTurn(a.Finish, c.state))
 		failpoint.Here("answer: its end is kept")
 	}
+	t.Stored, t.sampler = c.stored(), append(t.sampler[:0], c.state...)
 	return a, err
 }
 
@@ -418,6 +426,7 @@ func (c *Conversation) generate(ctx context.Context, max int, t *Turn, a *Answer
 			if err := c.journal.Tokens(c.ids[n:], c.text, c.state); err != nil {
 				// As if the token had not been drawn, so that Continue draws it again.
 				c.ids, a.Finish, c.saved = c.ids[:n], "", appendState(nil, before)
+				c.state = appendState(c.state[:0], before)
 				c.rewindStream(t)
 				return fmt.Errorf("answer stopped, it could not be kept: %w", err)
 			}

@@ -21,7 +21,6 @@ type digestEntry struct {
 }
 
 const (
-	digestsName    = "digests.json" // in the home directory
 	maxDigests     = 256
 	maxDigestBytes = 1 << 20
 )

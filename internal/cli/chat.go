@@ -32,6 +32,7 @@ func (a *app) chatCommand() *cli.Command {
 
 const chatHelp = `Ctrl-C ends an answer; at the prompt it leaves, as do Ctrl-D and /exit. Nothing is lost: the conversation is kept.
 /continue   go on with an answer that was cut off (an empty line does, too)
+/undo       forget the last message and its answer
 /help       this text`
 
 func (a *app) chat(c *cli.Context) error {
@@ -145,6 +146,11 @@ func (s *chatLoop) run(ctx context.Context) error {
 		case text == "/help":
 			fmt.Fprintln(s.a.err, chatHelp)
 			continue
+		case text == "/undo":
+			if err := s.undo(); err != nil {
+				return err
+			}
+			continue
 		case text == "/continue", text == "" && s.t.conv.CutOff():
 			again = true
 		case text == "":
@@ -246,6 +252,20 @@ func (s *chatLoop) turn(ctx context.Context, text string, again bool, signals <-
 	}
 	s.flush()
 	return leave, err
+}
+
+// undo forgets the last exchange.
+func (s *chatLoop) undo() error {
+	s.wait()
+	gone, err := s.t.conv.Undo()
+	if errors.Is(err, engine.ErrNothingToUndo) {
+		fmt.Fprintln(s.a.err, "kvasir:", err)
+		return nil
+	}
+	if err == nil {
+		fmt.Fprintf(s.a.err, "(forgotten: %s)\n", summary(gone[0].Text))
+	}
+	return err
 }
 
 // flush lets the store keep the unfinished block while the user reads and types.

@@ -1,11 +1,8 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,15 +17,17 @@ import (
 func (a *app) sessionsCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "sessions",
-		Usage: "list, show and remove conversations that were kept",
+		Usage: "list, show, branch, take back and remove conversations that were kept",
 		Subcommands: []*cli.Command{
 			{Name: "ls", Usage: "list them, the latest first", Flags: []cli.Flag{outputFlag()}, Action: a.sessionsList},
 			{Name: "show", Usage: "print one", ArgsUsage: "NAME", Flags: []cli.Flag{outputFlag()}, Action: a.sessionsShow},
+			a.sessionsForkCommand(),
+			a.sessionsRewindCommand(),
 			{Name: "rm", Usage: "remove one or more", ArgsUsage: "NAME...", Action: a.sessionsRemove},
 		},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
-				return usagef("no command %q, expected ls, show or rm", c.Args().First())
+				return usagef("no command %q; 'kvasir sessions -h' lists them", c.Args().First())
 			}
 			return cli.ShowSubcommandHelp(c)
 		},
@@ -99,111 +98,22 @@ func (a *app) sessionsList(c *cli.Context) error {
 
 // listSessions reads every journal, the latest first.
 func listSessions(s *kvcache.Sessions) ([]sessionLine, error) {
-	infos, err := s.List()
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
 	lines := []sessionLine{}
-	for _, i := range infos {
+	err := s.Scan(func(i kvcache.SessionInfo, past *kvcache.Conversation) error {
 		l := sessionLine{Name: i.Name, Bytes: i.Bytes, Modified: i.Modified}
 		if l.Name == "" {
 			l.Name = i.File
 		}
-		err := i.Err
-		if err == nil {
-			var past *kvcache.Conversation
-			if past, err = s.Read(i.Name); err == nil {
-				l.Model, l.Turns, l.Tokens = past.Model.Name, len(engine.JoinTurns(past.Turns)), len(past.IDs())
-				l.fingerprint = past.Model.Fingerprint
-			}
-		}
-		if err != nil {
-			l.Error = err.Error()
+		if i.Err != nil {
+			l.Error = i.Err.Error()
+		} else {
+			l.Model, l.Turns, l.Tokens = past.Model.Name, len(engine.JoinTurns(past.Turns)), len(past.IDs())
+			l.fingerprint = past.Model.Fingerprint
 		}
 		lines = append(lines, l)
-	}
-	slices.SortStableFunc(lines, func(x, y sessionLine) int { return y.Modified.Compare(x.Modified) })
-	return lines, nil
-}
-
-// sessionJSON is the form of 'sessions show -o json'.
-type sessionJSON struct {
-	Name     string     `json:"name"`
-	Model    string     `json:"model"`
-	Tokens   int        `json:"tokens"`
-	KVTokens int        `json:"kv_tokens"`
-	Bytes    int64      `json:"bytes"`
-	Turns    []turnJSON `json:"turns"`
-	Damaged  bool       `json:"damaged,omitempty"`
-}
-
-type turnJSON struct {
-	Role     string `json:"role"`
-	Text     string `json:"text"`
-	Tokens   int    `json:"tokens"`
-	Complete bool   `json:"complete"`
-}
-
-func (a *app) sessionsShow(c *cli.Context) error {
-	asJSON, err := wantsJSON(c)
-	if err != nil {
-		return err
-	}
-	if c.Args().Len() != 1 {
-		return usagef("sessions show takes one NAME")
-	}
-	s, err := a.sessions()
-	if err != nil {
-		return err
-	}
-	past, err := s.Read(c.Args().First())
-	if err != nil {
-		return err
-	}
-	j := sessionJSON{Name: past.Name, Model: past.Model.Name, Bytes: past.FileSize, Turns: []turnJSON{}, Damaged: past.Damaged}
-	for _, t := range engine.JoinTurns(past.Turns) {
-		j.Turns = append(j.Turns, turnJSON{t.Role, t.Text, t.Tokens, !t.CutOff})
-		j.Tokens += t.Tokens
-	}
-	if j.KVTokens, err = kvcache.StoredTokens(vfs.OS(), a.cfg.Home, past.Model.Fingerprint, past.IDs()); err != nil {
-		return err
-	}
-	if asJSON {
-		return a.printJSON(j, false)
-	}
-	fmt.Fprintf(a.out, "%s: %d turns, %d tokens (%d with stored rows), model %s\n", printable(j.Name), len(j.Turns), j.Tokens, j.KVTokens, printable(j.Model))
-	if past.Damaged {
-		fmt.Fprintf(a.out, "damaged: %d gaps in the journal; what is left follows\n", len(past.Gaps))
-	}
-	for _, t := range j.Turns {
-		end := ""
-		if !t.Complete {
-			end = " [cut off]"
-		}
-		fmt.Fprintf(a.out, "\n%s:\n%s%s\n", printable(t.Role), printableText(t.Text), end)
-	}
-	return nil
-}
-
-func (a *app) sessionsRemove(c *cli.Context) error {
-	if !c.Args().Present() {
-		return usagef("sessions rm takes the NAMEs of sessions")
-	}
-	s, err := a.sessions()
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, name := range c.Args().Slice() {
-		err := s.Remove(name)
-		if errors.Is(err, vfs.ErrLocked) {
-			err = fmt.Errorf("session %q: %w", name, engine.ErrInUse)
-		}
-		if err != nil {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
+		return nil
+	})
+	return lines, err
 }
 
 // printable makes text from a file safe for a terminal line.
