@@ -127,7 +127,7 @@ func (c *Context) Extend(ctx context.Context, ids []int32, progress func(done in
 			return err
 		}
 		n := min(len(ids)-done, c.pass.batch)
-		if err := c.pass.forward(ids[done:done+n], nil); err != nil {
+		if err := c.compute(ctx, ids[done:done+n], nil); err != nil {
 			return err
 		}
 		done += n
@@ -150,7 +150,7 @@ func (c *Context) Each(ctx context.Context, ids []int32, out func(pos int, logit
 			return err
 		}
 		n, pos := min(len(ids)-done, c.pass.batch), c.seq.Len()
-		err := c.pass.forward(ids[done:done+n], func(logits []float32) error {
+		err := c.compute(ctx, ids[done:done+n], func(logits []float32) error {
 			pos++
 			return out(pos-1, logits)
 		})

@@ -227,10 +227,10 @@ func (c *Conversation) catchUp(ctx context.Context, progress Progress) error {
 		if len(c.ids) == 0 || c.ctx.Logits() != nil {
 			return nil
 		}
-		if err := c.ctx.Truncate(len(c.ids) - 1); err != nil { // the rows are there, the logits are not
+		if err := c.ctx.Truncate(len(c.ids) - 1); err != nil && !errors.Is(err, kvcache.ErrLost) { // the rows are there, the logits are not
 			return err
 		}
-		todo = c.ids[len(c.ids)-1:]
+		todo = c.ids[c.ctx.Len():]
 	}
 	return c.ctx.Extend(ctx, todo, func(done int) {
 		if progress != nil {

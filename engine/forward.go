@@ -28,6 +28,7 @@ type pass struct {
 	columnsHeld int // columns that the buffers have room for
 
 	n, pos int // columns of this pass, position of the first
+	handed int // columns of this pass whose logits were given to out
 	ids    []int32
 	layer  int
 
@@ -102,7 +103,7 @@ func (p *pass) grow(n int) {
 // only the last token's logits are computed, into p.logits; otherwise every token's, given to out in order of position.
 func (p *pass) forward(ids []int32, out func(logits []float32) error) error {
 	m, c := p.m, p.m.Config
-	p.ids, p.n, p.pos = ids, len(ids), p.seq.Len()
+	p.ids, p.n, p.pos, p.handed = ids, len(ids), p.seq.Len(), 0
 	p.grow(p.n)
 	if err := p.seq.Reserve(p.n); err != nil {
 		return err
@@ -172,11 +173,15 @@ func (p *pass) forward(ids []int32, out func(logits []float32) error) error {
 	if err := p.columns(p.normFn); err != nil {
 		return err
 	}
+	if err := p.seq.Intact(); err != nil {
+		return err
+	}
 	for col := range p.n {
 		if err := p.head(col); err != nil {
 			return err
 		}
 		if out != nil {
+			p.handed++
 			if err := out(p.logits); err != nil {
 				return err
 			}

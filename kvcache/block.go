@@ -25,7 +25,7 @@ type block struct {
 	slot uint32
 	ram  []byte // the rows in slot layout; nil: in the segment
 
-	verified atomic.Bool // the payload's checksums were compared, or we wrote it
+	verified atomic.Uint32 // the generation of seg in which the payload's checksums were compared, or we wrote it; 0: in none
 
 	prev, next *block // least-recently-used list
 }

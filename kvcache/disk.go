@@ -43,7 +43,7 @@ func (n *Namespace) seal(parent *block, h Hash, ids []int32, firstPos int, buf [
 	defer n.mu.Unlock()
 	node, other := n.node(parent), n.blocks[h]
 	switch {
-	case other != nil && (other.ram != nil || other.verified.Load() && other.seg.view != nil):
+	case other != nil && (other.ram != nil || other.trusted() && other.seg.view != nil):
 		// Another sequence sealed the same block while we wrote ours.
 		n.pin(other)
 		n.stats.shared.Add(1)
@@ -127,13 +127,21 @@ func (n *Namespace) store(b *block, payload []byte) error {
 	}
 	var header [headerBytes]byte
 	h.encode(header[:], n.lay)
-	failpoint.Here("store: before the payload")
-	_, err = seg.file.WriteAt(payload, seg.slotOff(slot))
-	if err == nil {
+	generation := seg.generation.Load()
+	err = seg.write(func() error {
+		failpoint.Here("store: before the payload")
+		if _, err := seg.file.WriteAt(payload, seg.slotOff(slot)); err != nil {
+			return err
+		}
 		failpoint.Here("store: payload without header")
-		_, err = seg.file.WriteAt(header[:], headerTableOff+int64(slot)*headerBytes)
+		_, err := seg.file.WriteAt(header[:], headerTableOff+int64(slot)*headerBytes)
+		failpoint.Here("store: after the header")
+		return err
+	})
+	if errors.Is(err, errSpoiled) {
+		n.retire(seg)
+		return n.store(b, payload) // in another segment
 	}
-	failpoint.Here("store: after the header")
 	if err != nil {
 		n.mu.Lock()
 		seg.release(slot)
@@ -152,7 +160,7 @@ func (n *Namespace) store(b *block, payload []byte) error {
 	d.full.Store(false)
 	d.store.stored()
 	b.seg, b.slot = seg, slot
-	b.verified.Store(true)
+	b.verified.Store(generation)
 	return nil
 }
 

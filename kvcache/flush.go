@@ -2,7 +2,6 @@ package kvcache
 
 import (
 	"errors"
-	"fmt"
 
 	"kvasir/internal/failpoint"
 )
@@ -52,7 +51,7 @@ func (q *Sequence) storeLate() error {
 		if b.seg == nil && !b.dropped {
 			// The rows in memory stay what its holders see; the slot serves those who come when they are gone.
 			b.crcs, b.seq, b.seg, b.slot = late.crcs, late.seq, late.seg, late.slot
-			b.verified.Store(true)
+			b.verified.Store(late.verified.Load())
 			b.seg.unsynced = append(b.seg.unsynced, b)
 		} else {
 			late.seg.release(late.slot)
@@ -105,40 +104,5 @@ func (q *Sequence) storeTail() error {
 	n.dropCovered(b)
 	n.lru.push(b)
 	b.seg.unsynced = append(b.seg.unsynced, b)
-	return nil
-}
-
-// rehome copies blocks that a failed sync left in doubt to memory, comparing their checksums. Where that fails the sequence ends
-// before them, and the error wraps ErrLost.
-func (q *Sequence) rehome() error {
-	n := q.ns
-	q.epoch = n.epoch.Load()
-	for i := range q.entries {
-		e := &q.entries[i]
-		if e.block == nil {
-			break
-		}
-		n.mu.Lock()
-		b := e.block
-		inDoubt := b.dropped && b.seg != nil && b.seg.failed && b.ram == nil
-		n.mu.Unlock()
-		if !inDoubt {
-			continue
-		}
-		buf, err := n.getBuffer()
-		if err == nil {
-			if err = n.readChecked(b, buf); err != nil {
-				n.putBuffer(buf)
-			}
-		}
-		if err != nil {
-			n.stats.damagedBlocks.Add(1)
-			lost := fmt.Errorf("%w: from position %d: %w", ErrLost, i*BlockTokens, err)
-			return errors.Join(lost, q.Truncate(i*BlockTokens))
-		}
-		own := &block{hash: b.hash, parent: b.parent, ids: b.ids, firstPos: b.firstPos, refs: 1, dropped: true, ram: buf}
-		n.release(b)
-		*e = entry{buf, own}
-	}
 	return nil
 }

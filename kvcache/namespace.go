@@ -134,7 +134,11 @@ func (n *Namespace) rows(b *block) ([]byte, error) {
 	if ram != nil {
 		return ram, nil
 	}
-	if b.seg.view != nil && b.verified.Load() {
+	n.inspect(b.seg)
+	if b.seg.spoiled.Load() {
+		return nil, fmt.Errorf("%s: %w: %w", b.seg.name, errDamaged, errSpoiled)
+	}
+	if b.seg.view != nil && b.trusted() {
 		return b.seg.slotView(b.slot), nil
 	}
 	buf, err := n.getBuffer()
@@ -163,15 +167,17 @@ func (n *Namespace) rows(b *block) ([]byte, error) {
 // readChecked reads the payload of a pinned stored block and compares its checksums. The error wraps errDamaged.
 func (n *Namespace) readChecked(b *block, buf []byte) error {
 	payload := buf[:len(b.ids)*n.lay.tokenBytes]
+	generation := b.seg.generation.Load()
 	if _, err := b.seg.file.ReadAt(payload, b.seg.slotOff(b.slot)); err != nil {
 		return fmt.Errorf("%s slot %d: %w: %w", b.seg.name, b.slot, errDamaged, err)
 	}
 	for layer, want := range b.crcs {
 		if got := n.lay.layerCRC(payload, len(b.ids), &b.hash, b.slot, layer); got != want {
+			b.seg.confirm()
 			return fmt.Errorf("%s slot %d: %w: layer %d checksum %08x, want %08x", b.seg.name, b.slot, errDamaged, layer, got, want)
 		}
 	}
-	if !b.verified.Swap(true) {
+	if b.verified.Swap(generation) == 0 {
 		n.stats.verifiedBlocks.Add(1)
 	}
 	return nil

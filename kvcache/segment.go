@@ -30,6 +30,8 @@ type segment struct {
 	free      []uint32 // slots without a block, the next one to use last
 	unsynced  []*block // written since the last sync began
 	failed    bool     // a sync failed: nothing is written here any more
+
+	stamp
 }
 
 func (s *segment) slotOff(slot uint32) int64 { return s.data + int64(slot)*int64(s.slotBytes) }
@@ -120,6 +122,7 @@ func newSegment(f vfs.File, name string, sb *superblock, lay *layout) *segment {
 	if view, err := f.Map(segmentBytes(lay, sb.slotCount)); err == nil {
 		s.view = view
 	}
+	s.watch(segmentBytes(lay, sb.slotCount))
 	return s
 }
 

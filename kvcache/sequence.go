@@ -3,6 +3,7 @@ package kvcache
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"kvasir/quant"
 )
@@ -17,7 +18,8 @@ var (
 	ErrBusy = errors.New("kv store is in use")
 	// ErrNoMemory: the system gave no memory for a block.
 	ErrNoMemory = errors.New("no memory for kv block")
-	// ErrLost: the disk lost blocks that the sequence was using. The sequence now ends before them; compute from Len on.
+	// ErrLost: the disk lost blocks that the sequence was using. The sequence now ends before them; compute from Len on. Errors that
+	// wrap it are a *LostError.
 	ErrLost = errors.New("kv blocks lost by the disk")
 
 	errDamaged = errors.New("damaged kv block")
@@ -33,6 +35,7 @@ type Sequence struct {
 	entries  []entry // one per started block of [0, reserved)
 	reserved int     // positions [len(ids), reserved) may be written
 	epoch    uint64  // of the namespace, when the entries were last looked at
+	segs     []watched
 	closed   bool
 }
 
@@ -76,10 +79,8 @@ func (q *Sequence) Reserve(n int) error {
 	if n < 0 || n > MaxReserve {
 		return fmt.Errorf("%w: reserve %d, want 0 to %d", ErrReserve, n, MaxReserve)
 	}
-	if q.epoch != q.ns.epoch.Load() {
-		if err := q.rehome(); err != nil {
-			return err
-		}
+	if err := q.Intact(); err != nil {
+		return err
 	}
 	end := len(q.ids) + n
 	for len(q.entries)*BlockTokens < end {
@@ -129,11 +130,13 @@ func (q *Sequence) seal(b int) {
 			q.ns.putBuffer(e.data)
 			q.ns.stats.shared.Add(1)
 			*e = entry{rows, other}
+			q.watch(other)
 			return
 		}
 		q.ns.discard(other)
 	}
 	*e = q.ns.seal(parent, h, ids, b*BlockTokens, e.data)
+	q.watch(e.block)
 }
 
 // Match resets the sequence to the longest stored prefix of ids and returns its length: blocks of its own, blocks in the
@@ -144,7 +147,7 @@ func (q *Sequence) Match(ids []int32) (reused int, err error) {
 	if q.closed {
 		return 0, ErrClosed
 	}
-	if q.epoch != q.ns.epoch.Load() {
+	if q.disturbed() {
 		if err := q.rehome(); err != nil && !errors.Is(err, ErrLost) {
 			return len(q.ids), err
 		}
@@ -185,6 +188,7 @@ func (q *Sequence) extend(ids []int32) error {
 			q.drop(b)
 		}
 		q.entries = append(q.entries, entry{rows, found})
+		q.watch(found)
 		q.ids = append(q.ids[:at], next...)
 		q.reserved = len(q.ids)
 	}
@@ -281,7 +285,8 @@ func (q *Sequence) Truncate(n int) error {
 		if err := q.ns.lay.copyMapped(buf, e.data, r); err != nil {
 			q.ns.putBuffer(buf)
 			q.ns.forget(e.block)
-			return errors.Join(fmt.Errorf("%w: %w", ErrLost, err), q.Truncate(n-r))
+			lost := &LostError{IDs: slices.Clone(q.ids[n-r : n]), Cause: err}
+			return errors.Join(lost, q.Truncate(n-r))
 		}
 		for len(q.entries) > keep {
 			q.drop(len(q.entries) - 1)

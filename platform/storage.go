@@ -10,6 +10,13 @@ var (
 	ErrUnsupported = errors.New("operation not supported here")
 )
 
+// Stamp is what of a file's metadata changes when its content does. Two equal stamps of one file say that nobody changed it
+// in between, as far as the clock of the file system tells (some milliseconds).
+type Stamp struct {
+	Bytes    int64 // size
+	Modified int64 // time of the last change of the content, in nanoseconds
+}
+
 // Space is what a file system reports about itself, in bytes.
 type Space struct {
 	Total int64 // size of the file system

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -126,6 +127,16 @@ func bytesOf(blocks uint64, unit int64) int64 {
 		return math.MaxInt64
 	}
 	return int64(blocks) * unit
+}
+
+// FileStamp returns the stamp of an open file. It allocates nothing.
+func FileStamp(f *os.File) (Stamp, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return Stamp{}, fmt.Errorf("fstat: %w", err)
+	}
+	runtime.KeepAlive(f)
+	return Stamp{Bytes: st.Size, Modified: st.Mtim.Nano()}, nil
 }
 
 // LinkCount returns the number of hard links of the file behind info.

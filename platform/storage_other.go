@@ -52,6 +52,15 @@ func FreeSpace(path string) (Space, error) {
 	return Space{Total: math.MaxInt64, Free: math.MaxInt64}, nil
 }
 
+// FileStamp returns the stamp of an open file.
+func FileStamp(f *os.File) (Stamp, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return Stamp{}, err
+	}
+	return Stamp{Bytes: info.Size(), Modified: info.ModTime().UnixNano()}, nil
+}
+
 // LinkCount is not known on this system; every file counts as having one link.
 func LinkCount(info os.FileInfo) uint64 { return 1 }
 

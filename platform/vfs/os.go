@@ -112,6 +112,7 @@ func (f *osFile) Size() (int64, error) {
 	return info.Size(), nil
 }
 
+func (f *osFile) Stamp() (Stamp, error)     { return platform.FileStamp(f.f) }
 func (f *osFile) Truncate(size int64) error { return classify(f.f.Truncate(size)) }
 func (f *osFile) Fdatasync() error          { return classify(platform.Fdatasync(f.f)) }
 func (f *osFile) Punch(off, n int64) error  { return classify(platform.PunchHole(f.f, off, n)) }

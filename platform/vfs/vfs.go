@@ -38,6 +38,9 @@ const (
 	Excl                    // with Create: fail with fs.ErrExist when present
 )
 
+// Stamp tells two states of a file's content apart.
+type Stamp = platform.Stamp
+
 // Info describes a file.
 type Info struct {
 	Bytes    int64
@@ -74,6 +77,8 @@ type File interface {
 	WriteAt(p []byte, off int64) (int, error)
 	// Size returns the current length in bytes.
 	Size() (int64, error)
+	// Stamp returns what changes when anybody changes the content. It allocates nothing.
+	Stamp() (Stamp, error)
 	// Truncate sets the length.
 	Truncate(size int64) error
 	// Fallocate gives [off, off+n) real space, extending the file; bytes not

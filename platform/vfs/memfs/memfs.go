@@ -397,8 +397,7 @@ func (f *file) WriteAt(p []byte, off int64) (int, error) {
 	} else if err != nil {
 		return 0, err
 	}
-	f.fs.clock++
-	f.n.changed = f.fs.clock
+	f.changes()
 	f.n.write(p, off)
 	return len(p), err
 }
@@ -407,6 +406,19 @@ func (f *file) Size() (int64, error) {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
 	return f.n.size(), nil
+}
+
+// Stamp implements vfs.File: what Stat says.
+func (f *file) Stamp() (vfs.Stamp, error) {
+	f.fs.mu.Lock()
+	defer f.fs.mu.Unlock()
+	return vfs.Stamp{Bytes: f.n.size(), Modified: f.n.changed}, nil
+}
+
+// changes notes a change of the content. Needs fs.mu.
+func (f *file) changes() {
+	f.fs.clock++
+	f.n.changed = f.fs.clock
 }
 
 func (f *file) Truncate(size int64) error {
@@ -418,6 +430,7 @@ func (f *file) Truncate(size int64) error {
 	if err := f.begin(Op{Kind: Truncate, N: size}, true); err != nil {
 		return err
 	}
+	f.changes()
 	f.n.resize(size)
 	return nil
 }
@@ -431,6 +444,7 @@ func (f *file) Fallocate(off, n int64) error {
 	if err := f.begin(Op{Kind: Fallocate, Off: off, N: n}, true); err != nil {
 		return err
 	}
+	f.changes()
 	f.n.resize(max(f.n.size(), off+n))
 	return nil
 }
@@ -441,6 +455,7 @@ func (f *file) Punch(off, n int64) error {
 	if err := f.begin(Op{Kind: Punch, Off: off, N: n}, true); err != nil {
 		return err
 	}
+	f.changes()
 	f.n.clear(off, n)
 	return nil
 }

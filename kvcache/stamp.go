@@ -1,0 +1,237 @@
+package kvcache
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"kvasir/platform/vfs"
+)
+
+// stamp tells whether somebody else has changed a segment file since this process last wrote to it. What was verified before is
+// then in doubt: a hole that another process punches reads as zeros in our mapping, and no signal says so.
+type stamp struct {
+	generation atomic.Uint32 // counts the changes by others, from 1; a block is trusted in the one in which it was verified or written
+	spoiled    atomic.Bool   // the size or both superblocks are not what they were: no process will open the file again
+
+	mu     sync.Mutex // held while we write, so that our own changes are not taken for another's
+	last   vfs.Stamp
+	alarms int // changes since a block was last found damaged
+}
+
+// maxAlarms is after how many changes that damaged nothing a segment is no longer watched: a file system whose times do not stand
+// still must not make us verify everything for ever.
+const maxAlarms = 16
+
+var errSpoiled = errors.New("another program has changed the size or the superblocks of the file")
+
+// watch begins to look after a file of size bytes.
+func (s *segment) watch(size int64) {
+	s.generation.Store(1)
+	s.last, _ = s.file.Stamp()
+	s.spoiled.Store(s.last.Bytes != size)
+}
+
+// write runs fn, which writes to the file.
+func (s *segment) write(fn func() error) error {
+	s.stamp.mu.Lock()
+	defer s.stamp.mu.Unlock()
+	s.compare()
+	if s.spoiled.Load() {
+		return errSpoiled
+	}
+	err := fn()
+	if now, e := s.file.Stamp(); e == nil {
+		s.last = now
+	}
+	return err
+}
+
+// compare notes a change since the last call. Needs stamp.mu.
+func (s *segment) compare() {
+	now, err := s.file.Stamp()
+	if err == nil && now == s.last {
+		return
+	}
+	if err == nil && (now.Bytes != s.last.Bytes || !s.headed()) {
+		s.spoiled.Store(true)
+	}
+	if s.last = now; s.alarms < maxAlarms || s.spoiled.Load() {
+		s.alarms++
+		s.generation.Add(1)
+	}
+}
+
+// headed reports whether one of the superblocks is still that of this segment.
+func (s *segment) headed() bool {
+	b := make([]byte, headerBytes)
+	for _, off := range []int64{0, superblockCopy} {
+		if _, err := s.file.ReadAt(b, off); err == nil && [16]byte(b[16:32]) == s.uuid &&
+			binary.LittleEndian.Uint32(b[crcOff:]) == crc32.Checksum(b[:crcOff], castagnoli) {
+			return true
+		}
+	}
+	return false
+}
+
+// confirm notes that a block of the segment was found damaged: the alarms are no false ones.
+func (s *segment) confirm() {
+	s.stamp.mu.Lock()
+	defer s.stamp.mu.Unlock()
+	s.alarms = 0
+}
+
+// inspect looks whether somebody else has changed the file of seg. It does not wait for our own writes.
+func (n *Namespace) inspect(seg *segment) {
+	if seg.stamp.mu.TryLock() {
+		seg.compare()
+		seg.stamp.mu.Unlock()
+	}
+	if seg.spoiled.Load() {
+		n.retire(seg)
+	}
+}
+
+// retire drops all blocks of a segment that the next process will not open.
+func (n *Namespace) retire(seg *segment) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if seg.failed {
+		return
+	}
+	seg.failed, seg.unsynced = true, nil
+	for _, b := range n.blocks {
+		if b.seg == seg {
+			n.stats.damagedBlocks.Add(1)
+			n.drop(b)
+		}
+	}
+}
+
+// trusted reports whether a stored block was verified since the last change of its segment by others. Not for blocks in memory.
+func (b *block) trusted() bool {
+	return b.verified.Load() == b.seg.generation.Load() && !b.seg.spoiled.Load()
+}
+
+// watched is a segment that a sequence reads through its mapping, in the generation in which it may.
+type watched struct {
+	seg        *segment
+	generation uint32
+}
+
+// watch adds the segment of a block that the sequence now holds.
+func (q *Sequence) watch(b *block) {
+	q.ns.mu.Lock()
+	seg, inMemory := b.seg, b.ram != nil
+	q.ns.mu.Unlock()
+	if seg == nil || inMemory {
+		return
+	}
+	g := b.verified.Load()
+	for i := range q.segs {
+		if w := &q.segs[i]; w.seg == seg {
+			w.generation = min(w.generation, g)
+			return
+		}
+	}
+	q.segs = append(q.segs, watched{seg, g})
+}
+
+// disturbed reports whether blocks of the sequence have to be looked after.
+func (q *Sequence) disturbed() bool {
+	disturbed := q.epoch != q.ns.epoch.Load()
+	for _, w := range q.segs {
+		q.ns.inspect(w.seg)
+		disturbed = disturbed || w.seg.generation.Load() != w.generation
+	}
+	return disturbed
+}
+
+// LostError says which tokens a sequence has lost: the rows of IDs, which stood behind what is left, have to be computed again.
+// It wraps ErrLost.
+type LostError struct {
+	IDs   []int32
+	Cause error
+}
+
+func (e *LostError) Error() string {
+	return fmt.Sprintf("%v: %d tokens: %v", ErrLost, len(e.IDs), e.Cause)
+}
+
+func (e *LostError) Unwrap() []error { return []error{ErrLost, e.Cause} }
+
+// Intact says, after rows were read, whether they were those that had been verified: nobody has changed the segments meanwhile, as
+// far as the clock of the file system tells, or what was changed was none of ours. The error is as that of Reserve.
+func (q *Sequence) Intact() error {
+	if q.closed {
+		return ErrClosed
+	}
+	if q.disturbed() {
+		return q.rehome()
+	}
+	return nil
+}
+
+// Recheck verifies again all rows of the sequence that are on disk, as after a fault in reading them. Where some are damaged the
+// sequence ends before them, and the error is a *LostError, or wraps ErrClosed or ErrNoMemory.
+func (q *Sequence) Recheck() error {
+	if q.closed {
+		return ErrClosed
+	}
+	for _, w := range q.segs {
+		w.seg.generation.Add(1)
+		q.ns.inspect(w.seg)
+	}
+	return q.rehome()
+}
+
+// rehome looks after the blocks that are in doubt. Those of a segment whose sync failed are copied to memory, those of one that
+// another program has changed are verified again. Where that fails the sequence ends before them, and the error is a *LostError.
+func (q *Sequence) rehome() error {
+	n := q.ns
+	q.epoch = n.epoch.Load()
+	q.segs = q.segs[:0]
+	for i := range q.entries {
+		e := &q.entries[i]
+		if e.block == nil {
+			break
+		}
+		if err := q.rehomeEntry(e); err != nil {
+			n.forget(e.block)
+			lost := &LostError{IDs: slices.Clone(q.ids[min(i*BlockTokens, len(q.ids)):]), Cause: err}
+			return errors.Join(lost, q.Truncate(min(i*BlockTokens, len(q.ids))))
+		}
+		q.watch(e.block)
+	}
+	return nil
+}
+
+func (q *Sequence) rehomeEntry(e *entry) error {
+	n, b := q.ns, e.block
+	n.mu.Lock()
+	inMemory := b.seg == nil || b.ram != nil
+	unsynced := !inMemory && b.dropped && b.seg.failed
+	n.mu.Unlock()
+	switch {
+	case inMemory || !unsynced && b.trusted():
+		return nil
+	case b.seg.spoiled.Load():
+		return errSpoiled
+	}
+	buf, err := n.getBuffer()
+	if err != nil {
+		return err
+	}
+	if err := n.readChecked(b, buf); err != nil || !unsynced {
+		n.putBuffer(buf)
+		return err
+	}
+	own := &block{hash: b.hash, parent: b.parent, ids: b.ids, firstPos: b.firstPos, refs: 1, dropped: true, ram: buf}
+	n.release(b)
+	*e = entry{buf, own}
+	return nil
+}

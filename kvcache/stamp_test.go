@@ -1,0 +1,159 @@
+package kvcache
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"kvasir/internal/guardmem"
+	"kvasir/platform/vfs"
+)
+
+// onlySegment returns the path of the one segment under a home directory.
+func onlySegment(t testing.TB, home string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(home, "kv/v1/m-*/kv-*.seg"))
+	if err != nil || len(files) != 1 {
+		t.Fatal(files, err)
+	}
+	return files[0]
+}
+
+// byAnother changes a file as another process would: through a descriptor of its own, later than the file system's clock ticks.
+func byAnother(t testing.TB, path string, change func(f vfs.File) error) {
+	t.Helper()
+	time.Sleep(20 * time.Millisecond)
+	f, err := vfs.OS().OpenFile(path, vfs.Write)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(change(f), f.Close()); errors.Is(err, vfs.ErrUnsupported) {
+		t.Skip("this file system cannot do it: ", err)
+	} else if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// P3 against other programs: what somebody does to a segment under the running process is found before the next pass. What is
+// damaged is computed again and stored again; what is not stays.
+func TestChangesByOthersAreFound(t *testing.T) {
+	if guardmem.Emulated() {
+		t.Skip("user-mode emulation: it reports a bus error at address 0, which Go takes for a nil pointer")
+	}
+	lay, _ := newLayout(toyGeometry)
+	count := newSegmentSlots(lay, 1<<30)
+	at := func(slot int) int64 { return int64(slotAt(lay, count, slot)) }
+	ids := tokens(5*64+10, 1)
+	for name, c := range map[string]struct {
+		change func(f vfs.File) error
+		kept   int // positions that are left
+	}{
+		"a hole over block 2": {func(f vfs.File) error { return f.Punch(at(2), int64(lay.slotBytes)) }, 128},
+		"a hole over all":     {func(f vfs.File) error { return f.Punch(0, at(count)) }, 0},
+		"a byte of block 3":   {func(f vfs.File) error { _, err := f.WriteAt([]byte{0x55}, at(3)+100); return err }, 192},
+		"the same bytes": {func(f vfs.File) error {
+			b := make([]byte, lay.slotBytes)
+			if _, err := f.ReadAt(b, at(1)); err != nil {
+				return err
+			}
+			_, err := f.WriteAt(b, at(1))
+			return err
+		}, 5*64 + 10},
+		"the first superblock": {func(f vfs.File) error { _, err := f.WriteAt(make([]byte, 4096), 0); return err }, 5*64 + 10},
+		"a free slot":          {func(f vfs.File) error { _, err := f.WriteAt([]byte{1}, at(count-1)); return err }, 5*64 + 10},
+		"cut to a quarter":     {func(f vfs.File) error { return f.Truncate(at(count) / 4) }, 0},
+		"emptied":              {func(f vfs.File) error { return f.Truncate(0) }, 0},
+		"one byte more":        {func(f vfs.File) error { return f.Truncate(at(count) + 1) }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			s, n := realStore(t, dir, toyGeometry)
+			q, other := n.NewSequence(nil), n.NewSequence(nil)
+			compute(t, q, ids, 100)
+			byAnother(t, onlySegment(t, dir), c.change)
+
+			err := q.Reserve(1)
+			var lost *LostError
+			if c.kept == len(ids) && err != nil || c.kept < len(ids) && (!errors.As(err, &lost) || !slices.Equal(lost.IDs, ids[c.kept:])) || q.Len() != c.kept {
+				t.Fatalf("reserve: %v, %d positions left, expected %d", err, q.Len(), c.kept)
+			}
+			checkRows(t, q)
+			if got := match(t, other, ids); got != c.kept/64*64 { // the tail is q's own
+				t.Errorf("another sequence finds %d tokens, expected %d", got, c.kept/64*64)
+			}
+			compute(t, q, ids, 64)
+			checkRows(t, q)
+			must(t, q.Flush())
+			if st := s.Status(); st.Reason != nil {
+				t.Errorf("status %v", st.Reason)
+			}
+			closeAll(t, s, q, other)
+
+			s, n = realStore(t, dir, toyGeometry)
+			q = n.NewSequence(nil)
+			if got := match(t, q, ids); got != len(ids) {
+				t.Errorf("the next process finds %d tokens, expected %d", got, len(ids))
+			}
+			closeAll(t, s, q)
+		})
+	}
+}
+
+// What we write ourselves, from several sequences, raises no alarm: nothing is verified twice.
+func TestOwnWritesAreNoAlarm(t *testing.T) {
+	dir := t.TempDir()
+	s, n := realStore(t, dir, toyGeometry)
+	var qs []*Sequence
+	for i := range 3 {
+		q := n.NewSequence(nil)
+		qs = append(qs, q)
+		for size := 40; size <= 400; size += 40 {
+			compute(t, q, tokens(size, int32(i)), 64)
+			must(t, q.Flush())
+			time.Sleep(time.Millisecond)
+		}
+	}
+	seg := n.disk.segments[0]
+	if g := seg.generation.Load(); g != 1 || s.Stats().Verified != 0 {
+		t.Errorf("generation %d, %d blocks verified", g, s.Stats().Verified)
+	}
+	closeAll(t, s, qs...)
+}
+
+// A file system whose times never stand still costs a bounded number of verifications; a file cut short is found all the same.
+func TestRestlessTimesAreIgnoredInTheEnd(t *testing.T) {
+	dir := t.TempDir()
+	s, n := realStore(t, dir, toyGeometry)
+	q := n.NewSequence(nil)
+	ids := tokens(200, 1)
+	compute(t, q, ids, 64)
+	path := onlySegment(t, dir)
+	for i := range 2 * maxAlarms {
+		at := time.Unix(int64(1e9+i), 0)
+		must(t, os.Chtimes(path, at, at))
+		must(t, q.Reserve(1))
+	}
+	if g := n.disk.segments[0].generation.Load(); g != maxAlarms+1 {
+		t.Errorf("generation %d after %d changes", g, 2*maxAlarms)
+	}
+	checkRows(t, q)
+	must(t, os.Truncate(path, 1<<16))
+	if err := q.Reserve(1); !errors.Is(err, ErrLost) || q.Len() != 0 {
+		t.Errorf("reserve: %v, %d positions left", err, q.Len())
+	}
+	closeAll(t, s, q)
+}
+
+// The look at the segments before every pass costs no memory.
+func TestReserveAllocatesNothing(t *testing.T) {
+	s, n := realStore(t, t.TempDir(), toyGeometry)
+	q := n.NewSequence(nil)
+	compute(t, q, tokens(200, 1), 64)
+	if a := testing.AllocsPerRun(100, func() { must(t, q.Reserve(1)) }); a != 0 {
+		t.Errorf("%v allocations", a)
+	}
+	closeAll(t, s, q)
+}
