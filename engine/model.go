@@ -31,7 +31,7 @@ var (
 
 // Options say how a model is run. The zero value is the default.
 type Options struct {
-	Threads int    // workers; 0: one per usable fast core
+	Threads int    // workers; 0: one per usable fast core, and the process runs on fast cores only
 	Kernels string // name of a kernel variant; "": the best that runs here
 
 	// How Open brings the file into memory: mapped and read when it is used, unless one of these is set.
@@ -119,12 +119,23 @@ func newModel(f *gguf.Model, opt Options) (_ *Model, err error) {
 	if err := m.loadText(); err != nil {
 		return nil, err
 	}
-	threads := opt.Threads
-	if threads <= 0 {
-		threads = cpu.Threads()
-	}
-	m.pool = par.New(threads)
+	m.pool = par.New(workers(opt))
 	return m, nil
+}
+
+// workers returns how many workers a model gets. Where that is the program's choice and some processors are little, the
+// process keeps to the others: a worker on a little one would hold up all.
+func workers(opt Options) int {
+	if opt.Threads > 0 {
+		return opt.Threads
+	}
+	t := cpu.Detect()
+	if fast := t.Fast(); len(fast) < len(t.Cores) {
+		if err := cpu.Confine(fast); err != nil && opt.Warn != nil {
+			opt.Warn(fmt.Errorf("workers may run on little cores: %w", err))
+		}
+	}
+	return t.Threads()
 }
 
 // loadText makes the tokenizer and the chat template. A model may lack either: only what needs them fails.

@@ -61,16 +61,28 @@ func detectFrom(root string, ids []int) Topology {
 // over cores waits for the slowest one. An A55 beside an A76 is near 0.4; cores of one kind differ by binning only.
 const littleShare = 0.7
 
-// Threads returns how many workers use this machine best: one per physical fast core that the process may use, no more
-// than the control group grants, at least one.
-func (t Topology) Threads() int {
+// Fast returns the logical processors that are not little.
+func (t Topology) Fast() []int {
 	best := 0
 	for _, c := range t.Cores {
 		best = max(best, c.Capacity)
 	}
+	var ids []int
+	for _, c := range t.Cores {
+		if float64(c.Capacity) >= littleShare*float64(best) {
+			ids = append(ids, c.ID)
+		}
+	}
+	return ids
+}
+
+// Threads returns how many workers use this machine best: one per physical fast core that the process may use, no more
+// than the control group grants, at least one.
+func (t Topology) Threads() int {
+	fast := t.Fast()
 	var seen []int
 	for _, c := range t.Cores {
-		if float64(c.Capacity) >= littleShare*float64(best) && !slices.Contains(seen, c.Siblings) {
+		if slices.Contains(fast, c.ID) && !slices.Contains(seen, c.Siblings) {
 			seen = append(seen, c.Siblings)
 		}
 	}
@@ -80,9 +92,6 @@ func (t Topology) Threads() int {
 	}
 	return max(1, n)
 }
-
-// Threads is Detect().Threads().
-func Threads() int { return Detect().Threads() }
 
 // String describes the topology on one line, for doctor and bug reports.
 func (t Topology) String() string {

@@ -3,6 +3,7 @@ package cpu
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 )
@@ -71,6 +72,23 @@ func TestThreadsByTopology(t *testing.T) {
 		got := detectFrom(system(t, c.files), c.ids)
 		if got.Threads() != c.want {
 			t.Errorf("%s: %d threads (%s), want %d", c.name, got.Threads(), got, c.want)
+		}
+	}
+}
+
+// Little cores are left out, and only they.
+func TestFastLeavesOutLittleCores(t *testing.T) {
+	for _, c := range []struct{ capacity, want []int }{
+		{[]int{0, 0, 0}, []int{0, 1, 2}},
+		{[]int{411, 411, 1024, 1024}, []int{2, 3}},
+		{[]int{1024, 760, 290}, []int{0, 1}},
+	} {
+		top := Topology{}
+		for i, v := range c.capacity {
+			top.Cores = append(top.Cores, Core{ID: i, Capacity: v, Siblings: i})
+		}
+		if got := top.Fast(); !slices.Equal(got, c.want) {
+			t.Errorf("capacities %v: fast are %v, want %v", c.capacity, got, c.want)
 		}
 	}
 }
