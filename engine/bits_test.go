@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"kvasir/internal/testmodel"
+	"kvasir/kvcache"
 	"kvasir/quant"
 	"kvasir/quant/kernel"
 )
@@ -21,14 +22,32 @@ var update = flag.Bool("update", false, "write testdata/logits.json from the ref
 
 const goldenPath = "testdata/logits.json"
 
-// Cases of the golden file: every architecture in float32 with every KV format, one model in every weight format.
+// Cases of the golden file: every architecture in float32 with every KV format, two with a mixture of them, one model in
+// every weight format.
 type bitCase struct {
 	model string
 	typ   quant.Type
-	kv    quant.KVFormat
+	kv    quant.KVFormat // 0: the mixture
 }
 
-func (c bitCase) String() string { return fmt.Sprintf("%s/%v/%v", c.model, c.typ, c.kv) }
+func (c bitCase) String() string {
+	if c.kv == 0 {
+		return fmt.Sprintf("%s/%v/mixed", c.model, c.typ)
+	}
+	return fmt.Sprintf("%s/%v/%v", c.model, c.typ, c.kv)
+}
+
+// geometry of the mixture: K and V of a layer by turns f16 and int8, int8 and f16, both f16, both int8.
+func (c bitCase) geometry(m *Model) kvcache.Geometry {
+	if c.kv != 0 {
+		return m.Geometry(c.kv)
+	}
+	var r Recipe
+	for layer := range m.Config.NLayers {
+		r.F16 = append(r.F16, [][]RowSet{{{layer, kvcache.K}}, {{layer, kvcache.V}}, {{layer, kvcache.K}, {layer, kvcache.V}}, nil}[layer%4]...)
+	}
+	return m.RecipeGeometry(r)
+}
 
 func architectureCases() []bitCase {
 	var cs []bitCase
@@ -36,6 +55,9 @@ func architectureCases() []bitCase {
 		for _, kv := range []quant.KVFormat{quant.KVInt8, quant.KVF16, quant.KVF32} {
 			cs = append(cs, bitCase{name, quant.F32, kv})
 		}
+	}
+	for _, name := range []string{"qwen2-gqa", "gemma3-window"} {
+		cs = append(cs, bitCase{name, quant.F32, 0})
 	}
 	return cs
 }
@@ -98,7 +120,7 @@ type bitRun struct{ batch, threads, tokens int }
 // hash computes the logits of the case's first tokens.
 func (r bitRun) hash(t *testing.T, c bitCase, file []byte, variant string) string {
 	m := open(t, file, Options{Kernels: variant, Threads: r.threads})
-	return hashLogits(allLogits(t, m, bitTokens(r.tokens, m.Config.NVocab), c.kv, r.batch))
+	return hashLogits(allLogits(t, m, bitTokens(r.tokens, m.Config.NVocab), c.geometry(m), r.batch))
 }
 
 // golden reads the golden file, or returns what -update is to fill. Both tests write into the same file.
@@ -138,11 +160,11 @@ func TestLogitsAreTheSameBitsForEveryArchitectureAndKVFormat(t *testing.T) {
 				want[c.String()] = bitRun{48, 2, n}.hash(t, c, file, "reference")
 				return
 			}
-			if testing.Short() && c.model != "llama-gqa" && c.kv != quant.KVInt8 {
+			if testing.Short() && c.model != "llama-gqa" && c.kv != quant.KVInt8 && c.kv != 0 {
 				t.Skip("a case of few: the others run without -short")
 			}
 			runs := []bitRun{{48, 4, n}, {1, 1, n}}
-			if n > 100 && !testing.Short() && c.kv == quant.KVInt8 {
+			if n > 100 && !testing.Short() && (c.kv == quant.KVInt8 || c.kv == 0) {
 				runs = append(runs, bitRun{7, 2, n}, bitRun{270, 3, n})
 			}
 			for i, v := range kernel.Variants() {

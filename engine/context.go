@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	"kvasir/kvcache"
-	"kvasir/quant"
 )
 
 // KernelEpoch is raised by hand when docs/NUMERICS.md changes what a KV row holds or what follows from it: rows of an
@@ -21,15 +20,6 @@ type Context struct {
 	pass *pass
 	size int // positions allowed
 	have bool
-}
-
-// Geometry returns what a KV block of this model holds, all layers and sides in format f.
-func (m *Model) Geometry(f quant.KVFormat) kvcache.Geometry {
-	var g kvcache.Geometry
-	for _, l := range m.Config.Layers {
-		g.Layers = append(g.Layers, kvcache.Layer{NKVHeads: m.Config.NKVHeads, HeadDim: m.Config.HeadDim, K: f, V: f, Window: l.Window})
-	}
-	return g
 }
 
 // identity is what the KV rows of a model depend on, besides the recipe, which the store adds by itself.

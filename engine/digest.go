@@ -21,6 +21,7 @@ type digestEntry struct {
 }
 
 const (
+	digestsName    = "digests.json" // in the home directory
 	maxDigests     = 256
 	maxDigestBytes = 1 << 20
 )

@@ -51,23 +51,25 @@ func vectorBytes(vs ...[]float32) int64 {
 	return n
 }
 
-// AttentionBytes returns the bytes of K and V rows in format f that one token reads which sees depth positions: in
+// AttentionBytes returns the bytes of K and V rows of a geometry that one token reads which sees depth positions: in
 // layers with a window, only that.
-func (m *Model) AttentionBytes(f quant.KVFormat, depth int) int64 {
+func AttentionBytes(g kvcache.Geometry, depth int) int64 {
 	n := int64(0)
-	for _, l := range m.Config.Layers {
+	for _, l := range g.Layers {
 		seen := depth
 		if l.Window > 0 {
 			seen = min(seen, l.Window)
 		}
-		n += int64(seen) * int64(m.Config.NKVHeads) * 2 * int64(f.RowBytes(m.Config.HeadDim)+f.ScaleBytes())
+		for _, f := range []quant.KVFormat{l.K, l.V} {
+			n += int64(seen) * int64(l.NKVHeads) * int64(f.RowBytes(l.HeadDim)+f.ScaleBytes())
+		}
 	}
 	return n
 }
 
-// CacheBytes returns the memory that nTokens positions take in a cache whose rows have format f: whole blocks.
-func (m *Model) CacheBytes(f quant.KVFormat, nTokens int) (int64, error) {
-	ns, err := kvcache.NewRAM(m.Geometry(f))
+// CacheBytes returns the memory that nTokens positions take in a cache of a geometry: whole blocks.
+func CacheBytes(g kvcache.Geometry, nTokens int) (int64, error) {
+	ns, err := kvcache.NewRAM(g)
 	if err != nil {
 		return 0, err
 	}

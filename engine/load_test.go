@@ -40,7 +40,7 @@ func TestLogitsDoNotDependOnHowTheModelWasLoaded(t *testing.T) {
 		if (m.ahead != nil) != (opt.Prefetch && !opt.NoMap) {
 			t.Errorf("%+v: read ahead: %v", opt, m.ahead != nil)
 		}
-		got := allLogits(t, m, bitTokens(5, m.Config.NVocab), quant.KVInt8, 0)
+		got := allLogits(t, m, bitTokens(5, m.Config.NVocab), m.Geometry(quant.KVInt8), 0)
 		if want == nil {
 			want = got
 		}

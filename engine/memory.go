@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,14 +20,14 @@ type Memory struct {
 	ns       *kvcache.Namespace
 	geometry kvcache.Geometry
 	fp       kvcache.Fingerprint
-	format   quant.KVFormat
 }
 
 // MemoryOptions say how conversations are kept.
 type MemoryOptions struct {
-	Home   string // "": nothing is kept
+	Home string // "": nothing is kept
+	// Format is that of all rows; 0: the model's recipe in Home if there is one, else int8.
 	Format quant.KVFormat
-	// Warn is told once per cause that rows go to RAM instead of the disk.
+	// Warn is told once per cause that rows go to RAM instead of the disk, and that a recipe cannot be used.
 	Warn func(error)
 	// Progress is told how far the digest of a model file is that is not known yet; it may be nil.
 	Progress func(done, total int64)
@@ -35,7 +36,7 @@ type MemoryOptions struct {
 // OpenMemory opens the home directory for the conversations of m. A KV store that cannot be used (another process has
 // it, the disk is full or read-only) is no error: rows then live in RAM, and Warn is told why.
 func OpenMemory(ctx context.Context, m *Model, opt MemoryOptions) (*Memory, error) {
-	w := &Memory{geometry: m.Geometry(opt.Format), format: opt.Format}
+	w := &Memory{geometry: m.Geometry(cmp.Or(opt.Format, quant.KVInt8))}
 	if opt.Home == "" || opt.Format == quant.KVF32 {
 		ns, err := kvcache.NewRAM(w.geometry)
 		w.ns = ns
@@ -49,11 +50,14 @@ func OpenMemory(ctx context.Context, m *Model, opt MemoryOptions) (*Memory, erro
 	if err != nil {
 		return nil, err
 	}
-	digest, err := m.Digest(ctx, filepath.Join(home, "digests.json"), opt.Progress)
+	digest, err := m.Digest(ctx, filepath.Join(home, digestsName), opt.Progress)
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
 	fp, meta := m.Fingerprint(digest)
+	if opt.Format == 0 {
+		w.geometry = m.recommended(home, fp, opt.Warn)
+	}
 	ns, err := store.Namespace(fp, meta, w.geometry)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("kv store in %q: %w", home, err), store.Close())
@@ -67,8 +71,24 @@ func (w *Memory) NewContext(m *Model, size, batch int) *Context {
 	return m.NewContext(w.ns, w.geometry, size, batch)
 }
 
-// Format returns the format of the rows.
-func (w *Memory) Format() quant.KVFormat { return w.format }
+// recommended returns the geometry of the model's recipe under home; that of int8 without one. One that cannot be used says
+// at least that int8 is not good enough: all rows are f16 then.
+func (m *Model) recommended(home string, fp kvcache.Fingerprint, warn func(error)) kvcache.Geometry {
+	saved, err := NewRecipes(vfs.OS(), home).Read(fp, len(m.Config.Layers))
+	switch {
+	case err != nil:
+		if warn != nil {
+			warn(fmt.Errorf("all KV rows are kept as f16: %w (remove the file, or make it again with 'kvasir eval kv --fix')", err))
+		}
+		return m.Geometry(quant.KVF16)
+	case saved != nil:
+		return m.RecipeGeometry(saved.Recipe)
+	}
+	return m.Geometry(quant.KVInt8)
+}
+
+// Format names the format of the rows, as FormatName does.
+func (w *Memory) Format() string { return FormatName(w.geometry) }
 
 // Fingerprint returns the fingerprint of the model's rows; zero where nothing is kept.
 func (w *Memory) Fingerprint() kvcache.Fingerprint { return w.fp }

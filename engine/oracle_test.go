@@ -67,8 +67,7 @@ func readLogits(t testing.TB, path string) (ids []int32, logits [][]float32) {
 }
 
 // allLogits runs ids through a fresh context and returns the logits of every position.
-func allLogits(t testing.TB, m *Model, ids []int32, kv quant.KVFormat, batch int) [][]float32 {
-	g := m.Geometry(kv)
+func allLogits(t testing.TB, m *Model, ids []int32, g kvcache.Geometry, batch int) [][]float32 {
 	ns, err := kvcache.NewRAM(g)
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +117,7 @@ func TestLogitsAreLlamaCppsWithinRounding(t *testing.T) {
 			}
 			m := open(t, file, Options{})
 			ids, want := readLogits(t, filepath.Join(dir, "oracle", "archs", name+".logits"))
-			e := nmse(allLogits(t, m, ids, quant.KVF32, 48), want)
+			e := nmse(allLogits(t, m, ids, m.Geometry(quant.KVF32), 48), want)
 			limit := 1e-11
 			if m.Config.Act == arch.GeGLU {
 				limit = 1e-6
@@ -139,7 +138,7 @@ func TestStoriesModelWritesWhatLlamaCppWrites(t *testing.T) {
 	}
 	defer m.Close()
 	ids, want := readLogits(t, filepath.Join(dir, "models", "stories260K.logits"))
-	if e := nmse(allLogits(t, m, ids, quant.KVF32, 512), want); !(e < 1e-11) {
+	if e := nmse(allLogits(t, m, ids, m.Geometry(quant.KVF32), 512), want); !(e < 1e-11) {
 		t.Errorf("NMSE %g, want below 1e-11", e)
 	}
 	const story = ", there was a little girl named Lily. She loved to play outside in the park."

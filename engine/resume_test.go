@@ -116,15 +116,15 @@ func TestResumedLogitsAreTheSameBits(t *testing.T) {
 				}
 				t.Run(fmt.Sprintf("%s %v batch %d threads %d", name, kv, run.batch, run.threads), func(t *testing.T) {
 					m := resumeModel(t, name, run.threads)
-					resumeAtEveryLength(t, m, ids, want, kv, run.batch)
+					resumeAtEveryLength(t, m, ids, want, t.TempDir(), kv, run.batch)
 				})
 			}
 		}
 	}
 }
 
-func resumeAtEveryLength(t *testing.T, m *engine.Model, ids []int32, want [][]float32, kv quant.KVFormat, batch int) {
-	home, have, flushed := t.TempDir(), 0, true
+func resumeAtEveryLength(t *testing.T, m *engine.Model, ids []int32, want [][]float32, home string, kv quant.KVFormat, batch int) {
+	have, flushed := 0, true
 	for i, n := range resumeLengths {
 		w := openMemory(t, m, home, kv)
 		c := w.NewContext(m, 0, batch)

@@ -37,6 +37,8 @@ const (
 	V Side = 1
 )
 
+func (s Side) String() string { return [...]string{"K", "V"}[s&1] }
+
 // Layer is what a block holds of one attention layer.
 type Layer struct {
 	NKVHeads, HeadDim int

@@ -42,7 +42,7 @@ func StoredNamespaces(fsys vfs.FS, home string) ([]Stored, error) {
 
 func readStored(fsys vfs.FS, dir, name string) Stored {
 	s, path := Stored{Dir: name}, filepath.Join(dir, name, "META")
-	b, err := readFile(fsys, path, maxMetaBytes)
+	b, err := vfs.ReadFile(fsys, path, maxMetaBytes)
 	var recipe []byte
 	if err == nil {
 		s.Fingerprint, recipe, s.Inputs, err = decodeMeta(b)

@@ -57,7 +57,7 @@ func (d *disk) recover(n *Namespace, inputs []byte) error {
 // checkMeta applies rule R3, and writes META and the directory where there is neither.
 func (d *disk) checkMeta(n *Namespace, inputs []byte) error {
 	path := filepath.Join(d.dir, "META")
-	b, err := readFile(d.store.fs, path, maxMetaBytes)
+	b, err := vfs.ReadFile(d.store.fs, path, maxMetaBytes)
 	if errors.Is(err, fs.ErrNotExist) && !d.store.readOnly {
 		return d.createMeta(n, inputs)
 	}
@@ -84,18 +84,7 @@ func (d *disk) createMeta(n *Namespace, inputs []byte) error {
 		return err
 	}
 	tmp := filepath.Join(d.store.tmpDir(), filepath.Base(d.dir)+"-META")
-	if err := fsys.Remove(tmp); err != nil && !isNotExist(err) {
-		return err
-	}
-	f, err := fsys.OpenFile(tmp, vfs.Write|vfs.Create|vfs.Excl)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteAt(b, 0)
-	if err == nil {
-		err = f.Fdatasync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err := vfs.WriteNew(fsys, tmp, b); err != nil {
 		return err
 	}
 	failpoint.Here("META: before the rename")
@@ -105,27 +94,6 @@ func (d *disk) createMeta(n *Namespace, inputs []byte) error {
 	failpoint.Here("META: renamed")
 	n.stats.headerBytes.Add(uint64(len(b)))
 	return errors.Join(fsys.SyncDir(d.dir), fsys.SyncDir(d.store.kvDir()))
-}
-
-// readFile reads a whole file of at most limit bytes.
-func readFile(fsys vfs.FS, path string, limit int64) ([]byte, error) {
-	f, err := fsys.OpenFile(path, vfs.Read)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	size, err := f.Size()
-	if err != nil {
-		return nil, err
-	}
-	if size > limit {
-		return nil, fmt.Errorf("%d bytes, want at most %d", size, limit)
-	}
-	b := make([]byte, size)
-	if _, err := f.ReadAt(b, 0); err != nil {
-		return nil, err
-	}
-	return b, nil
 }
 
 // readHeaders reads the header table of a segment, in pieces, and applies rule R5. Slots without a block are free.

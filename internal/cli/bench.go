@@ -122,7 +122,7 @@ func (a *app) bench(c *cli.Context) (err error) {
 	for _, t := range tests {
 		largest = max(largest, t.size())
 	}
-	need, err := contextBytes(m, kv, largest, batch)
+	need, err := contextBytes(m, m.Geometry(kv), largest, batch)
 	if err != nil {
 		return err
 	}
@@ -249,7 +249,7 @@ func (a *app) measure(ctx context.Context, m *engine.Model, kv quant.KVFormat, b
 	r.TokS = median(r.Runs)
 	if test.gen > 0 {
 		seen := test.depth + 1 + (test.gen+1)/2 // positions that a token sees, on average
-		r.TokenBytes = m.DecodeBytes() + m.AttentionBytes(kv, seen)
+		r.TokenBytes = m.DecodeBytes() + engine.AttentionBytes(g, seen)
 		r.GBs = float64(r.TokenBytes) * r.TokS / 1e9
 		r.LimitGBs = median(limits) / 1e9
 		r.Share = r.GBs / r.LimitGBs

@@ -119,7 +119,7 @@ func exitCode(err error) int {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.ENOMEM):
 		return exitNoSpace
 	case errors.As(err, &broken), errors.As(err, &data), errors.As(err, &fault), errors.Is(err, gguf.ErrFault),
-		errors.Is(err, engine.ErrNumeric), errors.Is(err, token.ErrNoVocab), errors.Is(err, token.ErrBadVocab), errors.Is(err, token.ErrUnsupported), errors.Is(err, chat.ErrRuntime):
+		errors.Is(err, engine.ErrNumeric), errors.Is(err, engine.ErrRecipe), errors.Is(err, token.ErrNoVocab), errors.Is(err, token.ErrBadVocab), errors.Is(err, token.ErrUnsupported), errors.Is(err, chat.ErrRuntime):
 		return exitBadData
 	}
 	return exitFailed

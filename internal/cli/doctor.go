@@ -51,6 +51,7 @@ type diagnosis struct {
 	Limits      map[string]string `json:"limits"`
 	limits      []platform.Limit
 	State       stateReport       `json:"state"`
+	Recipes     []recipeReport    `json:"recipes"`
 	Environment []config.Variable `json:"environment"`
 	Findings    []finding         `json:"findings"`
 }
@@ -82,6 +83,7 @@ func (a *app) doctor(c *cli.Context) error {
 	d.checkMemory()
 	d.checkLimits()
 	d.State = d.checkState(a.cfg.Home)
+	d.checkRecipes(a.cfg.Home)
 	d.checkModel(a)
 	if asJSON {
 		err = a.printJSON(d, true)
@@ -189,6 +191,9 @@ func (d *diagnosis) print(out io.Writer) error {
 		t.row(l.Name, l.String())
 	}
 	d.State.rows(t)
+	for _, r := range d.Recipes {
+		t.row("recipe", fmt.Sprintf("%s for %.128q, %s", r.KV, r.Model, r.File))
+	}
 	for _, v := range d.Environment {
 		t.row(v.Name, fmt.Sprintf("%.256q", v.Value))
 	}

@@ -6,7 +6,9 @@ import (
 	"os"
 	"path/filepath"
 
+	"kvasir/engine"
 	"kvasir/platform"
+	"kvasir/platform/vfs"
 )
 
 // stateReport is what doctor finds of the directory of sessions and KV store.
@@ -121,6 +123,34 @@ func (d *diagnosis) checkLock(s *stateReport) {
 	var held bool
 	if s.Lock, held, _ = storeLock(s.Home); held {
 		d.note("the store is "+s.Lock, "a second process keeps its KV cache in memory while the first one runs")
+	}
+}
+
+// recipeReport is a recipe file: which rows a model keeps in another format than int8.
+type recipeReport struct {
+	File  string `json:"file"`
+	Model string `json:"model"`
+	KV    string `json:"kv"` // "" if it cannot be used
+}
+
+// checkRecipes lists the recipe files under home.
+func (d *diagnosis) checkRecipes(home string) {
+	d.Recipes = []recipeReport{}
+	if home == "" {
+		return
+	}
+	all, err := engine.NewRecipes(vfs.OS(), home).List()
+	if err != nil {
+		d.note(fmt.Sprintf("the recipes of models cannot be read: %v", quotePath(err)), "correct the owner or mode of recipes in the state directory; KV rows are f16 until then")
+	}
+	for _, e := range all {
+		r := recipeReport{File: filepath.Base(e.Path)}
+		if e.Err != nil {
+			d.note(fmt.Sprintf("the recipe %.256q cannot be used: %v", e.Path, e.Err), "remove it, or make it again with kvasir eval kv --fix; the KV rows of its model are f16 until then")
+		} else {
+			r.Model, r.KV = e.Recipe.Model, e.Recipe.String()
+		}
+		d.Recipes = append(d.Recipes, r)
 	}
 }
 

@@ -11,20 +11,20 @@ import (
 	"kvasir/engine"
 	"kvasir/engine/chat"
 	"kvasir/engine/token"
+	"kvasir/kvcache"
 	"kvasir/platform"
-	"kvasir/quant"
 )
 
 func (a *app) evalCommand() *cli.Command {
 	return &cli.Command{
 		Name: "eval", Usage: "compute figures and raw values, to compare with other programs",
-		UsageText: "kvasir eval logits|ppl|tokenize|template ...",
+		UsageText: "kvasir eval kv|logits|ppl|tokenize|template ...",
 		Subcommands: []*cli.Command{
-			a.evalLogitsCommand(), a.evalPPLCommand(), a.evalTokenizeCommand(), a.evalTemplateCommand(),
+			a.evalKVCommand(), a.evalLogitsCommand(), a.evalPPLCommand(), a.evalTokenizeCommand(), a.evalTemplateCommand(),
 		},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
-				return usagef("no command eval %.128q, expected logits, ppl, tokenize or template", c.Args().First())
+				return usagef("no command eval %.128q, expected kv, logits, ppl, tokenize or template", c.Args().First())
 			}
 			return cli.ShowSubcommandHelp(c)
 		},
@@ -157,7 +157,7 @@ func checkMemory(what string, need int64) error {
 }
 
 // contextBytes returns the memory of a context of n positions.
-func contextBytes(m *engine.Model, f quant.KVFormat, n, batch int) (int64, error) {
-	cache, err := m.CacheBytes(f, n)
+func contextBytes(m *engine.Model, g kvcache.Geometry, n, batch int) (int64, error) {
+	cache, err := engine.CacheBytes(g, n)
 	return cache + m.PassBytes(batch), err
 }

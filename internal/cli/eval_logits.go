@@ -81,7 +81,7 @@ func (a *app) evalLogits(c *cli.Context) (err error) {
 			return dataErrorf("%.256q: token %d is %d, expected 0 to %d", path, i, id, m.Config.NVocab-1)
 		}
 	}
-	need, err := contextBytes(m, kv, len(ids), batch)
+	need, err := contextBytes(m, m.Geometry(kv), len(ids), batch)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +11,7 @@ import (
 
 	"kvasir/engine"
 	"kvasir/gguf"
+	"kvasir/quant"
 )
 
 func (a *app) inspectCommand() *cli.Command {
@@ -56,7 +58,7 @@ func (a *app) inspect(c *cli.Context) error {
 		}
 		r.Reason = reasonOf(err)
 	} else {
-		err = errors.Join(r.addModel(m, nCtx, machineMemory()), m.Close())
+		err = errors.Join(a.addRunning(c.Context, r, m, nCtx), m.Close())
 		if err != nil {
 			return errors.Join(err, f.Close())
 		}
@@ -68,6 +70,24 @@ func (a *app) inspect(c *cli.Context) error {
 		return a.printJSON(r, true)
 	}
 	return r.print(a.out)
+}
+
+// addRunning adds what running the model takes, with the recipe that a conversation would use.
+func (a *app) addRunning(ctx context.Context, r *inspection, m *engine.Model, nCtx int) error {
+	p := a.progress("reading model")
+	recipe, path, broken := m.FindRecipe(ctx, a.cfg.Home, p.set)
+	p.end()
+	if errors.Is(broken, context.Canceled) {
+		return broken
+	}
+	if err := r.addModel(m, nCtx, machineMemory(), recipe); err != nil {
+		return err
+	}
+	r.Run.Recipe = path
+	if broken != nil {
+		r.Run.InUse, r.Run.RecipeError = quant.KVF16.String(), broken.Error()
+	}
+	return nil
 }
 
 // openFile opens a GGUF file without asking whether it holds a model.

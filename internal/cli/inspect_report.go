@@ -7,6 +7,7 @@ import (
 
 	"kvasir/engine"
 	"kvasir/gguf"
+	"kvasir/kvcache"
 	"kvasir/platform"
 	"kvasir/quant"
 )
@@ -63,6 +64,9 @@ type footprint struct {
 	PassBytes   int64      `json:"pass_bytes"`             // activations
 	Context     int        `json:"context"`                // that is judged
 	Machine     memoryText `json:"memory"`
+	InUse       string     `json:"kv_in_use"`              // of a conversation without --kv
+	Recipe      string     `json:"recipe,omitempty"`       // the file that says so
+	RecipeError string     `json:"recipe_error,omitempty"` // why it cannot be used
 	KV          []kvFit    `json:"kv"`
 }
 
@@ -93,8 +97,9 @@ func machineMemory() memoryText {
 	return t
 }
 
-// addModel adds what running takes. nCtx 0 stands for the context that the model was trained for.
-func (r *inspection) addModel(m *engine.Model, nCtx int, mem memoryText) error {
+// addModel adds what running takes. nCtx 0 stands for the context that the model was trained for; recipe is nil if there
+// is none.
+func (r *inspection) addModel(m *engine.Model, nCtx int, mem memoryText, recipe *engine.SavedRecipe) error {
 	c := m.Config
 	if nCtx == 0 {
 		nCtx = c.NCtx
@@ -107,8 +112,16 @@ func (r *inspection) addModel(m *engine.Model, nCtx int, mem memoryText) error {
 	if m.TemplateErr != nil {
 		p.Template = m.TemplateErr.Error()
 	}
-	for _, f := range []quant.KVFormat{quant.KVInt8, quant.KVF16} {
-		block, err := m.CacheBytes(f, 1)
+	geometries := []kvcache.Geometry{m.Geometry(quant.KVInt8), m.Geometry(quant.KVF16)}
+	p.InUse = engine.FormatName(geometries[0])
+	if recipe != nil {
+		g := m.RecipeGeometry(recipe.Recipe)
+		if p.InUse = engine.FormatName(g); len(recipe.F16) > 0 && p.InUse != engine.FormatName(geometries[1]) {
+			geometries = append(geometries, g)
+		}
+	}
+	for _, g := range geometries {
+		block, err := engine.CacheBytes(g, 1)
 		if err != nil {
 			return err
 		}
@@ -116,7 +129,7 @@ func (r *inspection) addModel(m *engine.Model, nCtx int, mem memoryText) error {
 		if err != nil {
 			return err
 		}
-		k.Format, k.TokenBytes = f.String(), m.AttentionBytes(f, 1)
+		k.Format, k.TokenBytes = engine.FormatName(g), engine.AttentionBytes(g, 1)
 		p.KV = append(p.KV, k)
 	}
 	r.Run = p
@@ -250,6 +263,14 @@ func (p *footprint) print(out io.Writer) error {
 	for _, k := range p.KV {
 		t.row("KV cache "+k.Format, fmt.Sprintf("%s per token, %s for %d; with the weights %s: %s",
 			bytesText(k.TokenBytes), bytesText(k.Bytes), p.Context, bytesText(k.NeedBytes), k.Verdict))
+	}
+	switch {
+	case p.RecipeError != "":
+		t.row("KV in use", p.InUse+"; "+p.RecipeError)
+	case p.Recipe != "":
+		t.row("KV in use", fmt.Sprintf("%s, by %.256q", p.InUse, p.Recipe))
+	default:
+		t.row("KV in use", p.InUse)
 	}
 	return t.flush()
 }

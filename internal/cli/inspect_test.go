@@ -53,7 +53,7 @@ func TestInspectReport(t *testing.T) {
 	}
 	defer m.Close()
 	r := describe(f)
-	if err := r.addModel(m, 0, memoryText{Total: 64 << 20, Usable: 32 << 20, Limit: 48 << 20, LimitLeft: 32 << 20, Known: true}); err != nil {
+	if err := r.addModel(m, 0, memoryText{Total: 64 << 20, Usable: 32 << 20, Limit: 48 << 20, LimitLeft: 32 << 20, Known: true}, nil); err != nil {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer

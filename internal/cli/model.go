@@ -52,6 +52,17 @@ func (a *app) openModel(ctx context.Context, c *cli.Context) (*engine.Model, err
 	return a.openNamed(path, opt)
 }
 
+// autoKV stands for the format that the model's recipe says, int8 without one.
+const autoKV = "auto"
+
+// kvFormatOrAuto is kvFormat, with 0 for auto.
+func kvFormatOrAuto(c *cli.Context) (quant.KVFormat, error) {
+	if c.String("kv") == autoKV {
+		return 0, nil
+	}
+	return kvFormat(c)
+}
+
 func kvFormat(c *cli.Context) (quant.KVFormat, error) {
 	f, err := quant.ParseKVFormat(c.String("kv"))
 	if err != nil {
@@ -88,6 +99,15 @@ func (p *progress) set(done, total int64) {
 			progressbar.OptionSetWidth(30), progressbar.OptionClearOnFinish(), progressbar.OptionThrottle(100*time.Millisecond))
 	}
 	_ = p.bar.Set64(done)
+}
+
+// adder returns a function that is told how much more of total is done.
+func (p *progress) adder(total int) func(more int) {
+	done := 0
+	return func(more int) {
+		done += more
+		p.set(int64(done), int64(total))
+	}
 }
 
 // end takes the bar away.

@@ -23,7 +23,7 @@ func talkFlags() []cli.Flag {
 	d := sample.Defaults()
 	return append(modelFlags(),
 		&cli.IntFlag{Name: "ctx", Aliases: []string{"c", "ctx-size"}, Usage: "`N` tokens of context (default: what the model was trained for)"},
-		kvFlag("int8", ""),
+		kvFlag(autoKV, ", or auto: what 'eval kv --fix' found for the model, int8 without that"),
 		&cli.StringFlag{Name: "system", Usage: "system message `TEXT` for a new conversation"},
 		&cli.BoolFlag{Name: "raw", Usage: "no chat template: continue the text as it is"},
 		&cli.IntFlag{Name: "n", Usage: "at most `N` tokens of an answer (default: what fits)"},
@@ -99,7 +99,7 @@ func (a *app) openTalk(ctx context.Context, c *cli.Context) (_ *talk, err error)
 	if err != nil {
 		return nil, err
 	}
-	format, err := kvFormat(c)
+	format, err := kvFormatOrAuto(c)
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +174,7 @@ func (t *talk) stats(a engine.Answer) stats {
 	began := processStart(t.start)
 	s := stats{
 		PromptTokens: a.PromptTokens, ReusedTokens: a.ReusedTokens, ComputedTokens: a.ComputedTokens,
-		GeneratedTokens: a.GeneratedTokens, StartMS: ms(t.ready.Sub(began)), KV: t.memory.Format().String(),
+		GeneratedTokens: a.GeneratedTokens, StartMS: ms(t.ready.Sub(began)), KV: t.memory.Format(),
 		Kernels: t.model.Kernels(), Threads: t.model.Threads(), Finish: a.Finish,
 	}
 	// What opening the session computed was due for this prompt, too.

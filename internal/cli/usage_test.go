@@ -58,6 +58,15 @@ func TestExitCodesAndMessages(t *testing.T) {
 		{"eval ppl --file " + text + " --chunks -1", exitUsage, "--chunks -1"},
 		{"eval ppl --file " + text + " --against q8", exitUsage, `"q8"`},
 
+		{"eval kv", exitUsage, "--file is missing"},
+		{"eval kv --file " + absent, exitBadData, absent},
+		{"eval kv --file " + text, exitBadData, "expected at least 64"},
+		{"eval kv --file " + text + " -c 63", exitUsage, "-c 63, expected 64"},
+		{"eval kv --file " + text + " --batch 0", exitUsage, "--batch 0"},
+		{"eval kv --file " + text + " -o xml", exitUsage, `"xml"`},
+		{"eval kv --file " + text + " word", exitUsage, `"word"`},
+		{"run --kv q4 x", exitUsage, `"q4"`},
+
 		{"bench -r 0", exitUsage, "-r 0"},
 		{"bench -p 0 -n 0", exitUsage, "nothing to measure"},
 		{"bench -p x", exitUsage, "x"},
@@ -115,7 +124,7 @@ func TestVersion(t *testing.T) {
 
 // Help of every command goes to stdout and is no error.
 func TestHelp(t *testing.T) {
-	for _, args := range []string{"help", "--help", "inspect --help", "eval --help", "eval", "eval ppl -h", "bench -h", "doctor --help", "eval help"} {
+	for _, args := range []string{"help", "--help", "inspect --help", "eval --help", "eval", "eval ppl -h", "eval kv -h", "bench -h", "doctor --help", "eval help"} {
 		if r := kvasir(t, "", strings.Fields(args)...); r.code != 0 || !strings.Contains(r.out, "kvasir") || r.err != "" {
 			t.Errorf("%s: exit code %d, stdout %.200q, stderr %s", args, r.code, r.out, r.err)
 		}

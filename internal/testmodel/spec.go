@@ -37,6 +37,7 @@ type Tensor struct {
 	Name  string
 	Shape []int // outermost first
 	Type  quant.Type
+	Edit  func([]float32) // changes the rule's weights; nil: not. Only with types that package quant can encode.
 }
 
 // WithType returns the spec with every matrix in type t; vectors stay F32. A matrix whose rows t's block does not
@@ -71,6 +72,19 @@ func (s *Spec) With(key string, value any) *Spec {
 	}
 	out.KV = append(out.KV, gguf.KV{Key: key, Value: value})
 	return out
+}
+
+// Edited returns the spec with the weights of a tensor changed by edit. It panics for a tensor that is not there: a test's
+// own mistake.
+func (s *Spec) Edited(name string, edit func([]float32)) *Spec {
+	out := &Spec{KV: s.KV, Tensors: append([]Tensor(nil), s.Tensors...)}
+	for i := range out.Tensors {
+		if out.Tensors[i].Name == name {
+			out.Tensors[i].Edit = edit
+			return out
+		}
+	}
+	panic("testmodel: no tensor " + name)
 }
 
 // Without returns the spec without the metadata entries and tensors of these names.
@@ -123,7 +137,11 @@ func (t Tensor) data() ([]byte, error) {
 	}
 	b := make([]byte, size)
 	if t.Type.CanEncode() {
-		return b, quant.EncodeRow(t.Type, b, Weights(t.Name, t.Shape))
+		w := Weights(t.Name, t.Shape)
+		if t.Edit != nil {
+			t.Edit(w)
+		}
+		return b, quant.EncodeRow(t.Type, b, w)
 	}
 	return b, synth.FillBlocks(b, t.Type, t.Shape[len(t.Shape)-1], synth.NewRand(t.Name))
 }

@@ -26,3 +26,25 @@ func avx512FloatMatMul(t quant.Type, small MatMulFunc) MatMulFunc {
 		}
 	}
 }
+
+// avx512FloatMatVec takes four rows at a time; the last ones may overlap, with equal results. Fewer than four go to other.
+func avx512FloatMatVec(t quant.Type, other MatVecFunc) MatVecFunc {
+	mul := map[quant.Type]func(dst *float32, w *byte, rowBytes int, x *float32, n, rest int, ahead *byte){
+		quant.F32: avx512RowsF32, quant.F16: avx512RowsF16, quant.BF16: avx512RowsBF16,
+	}[t]
+	size := t.Geometry().BlockBytes
+	return func(dst []float32, w []byte, x *Acts, col int, next []byte) {
+		if len(dst) < 4 || x.K == 0 {
+			other(dst, w, x, col, next)
+			return
+		}
+		rowBytes := x.K * size
+		w = w[:len(dst)*rowBytes]
+		v := x.F[col*x.K : (col+1)*x.K]
+		for r := 0; r < len(dst); r += 4 {
+			ahead := aheadOf(w, next, r*rowBytes, 4*rowBytes, tilesAhead(4*rowBytes))
+			r := min(r, len(dst)-4)
+			mul(&dst[r], &w[r*rowBytes], rowBytes, &v[0], x.K/16, x.K%16, ahead)
+		}
+	}
+}

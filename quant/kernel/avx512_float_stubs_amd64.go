@@ -18,3 +18,18 @@ func avx512MulF16(dst *float32, stride int, w *byte, rowBytes int, x *float32, x
 //
 //go:noescape
 func avx512MulBF16(dst *float32, stride int, w *byte, rowBytes int, x *float32, xBytes int, n int, rest int)
+
+// avx512RowsF32 sets dst[:4] to the products of four rows of 16*n+rest values, rest < 16, with a column, and prefetches 4*16*n values at ahead.
+//
+//go:noescape
+func avx512RowsF32(dst *float32, w *byte, rowBytes int, x *float32, n int, rest int, ahead *byte)
+
+// avx512RowsF16 sets dst[:4] to the products of four rows of 16*n+rest values, rest < 16, with a column, and prefetches 4*16*n values at ahead.
+//
+//go:noescape
+func avx512RowsF16(dst *float32, w *byte, rowBytes int, x *float32, n int, rest int, ahead *byte)
+
+// avx512RowsBF16 sets dst[:4] to the products of four rows of 16*n+rest values, rest < 16, with a column, and prefetches 4*16*n values at ahead.
+//
+//go:noescape
+func avx512RowsBF16(dst *float32, w *byte, rowBytes int, x *float32, n int, rest int, ahead *byte)

@@ -13,6 +13,10 @@ type eightRows struct {
 // before their successors arrive.
 const aheadBytes = 16 << 10
 
+// tilesAhead is the distance at which n bytes at a time are asked for: whole tiles, and two at least. What a tile asks for
+// is then all of another one, and has the time of a whole one to arrive.
+func tilesAhead(n int) int { return n * max(2, (aheadBytes+n-1)/n) }
+
 // matVec takes eight rows at a time. The last eight may overlap the ones before, with equal results; fewer than eight
 // rows in all are taken one by one, as eight rows at distance 0.
 func (f *eightRows) matVec(t quant.Type) MatVecFunc {
@@ -31,7 +35,7 @@ func (f *eightRows) matVec(t quant.Type) MatVecFunc {
 			return
 		}
 		for r := 0; r < len(dst); r += 8 {
-			ahead := aheadOf(w, next, r*rowBytes, 8*rowBytes)
+			ahead := aheadOf(w, next, r*rowBytes, 8*rowBytes, tilesAhead(8*rowBytes))
 			r := min(r, len(dst)-8)
 			f.mul(&dst[r], &w[r*rowBytes], rowBytes, x, col, ahead, 8)
 		}

@@ -27,6 +27,7 @@ func vnniTable() *Table {
 	}
 	for _, typ := range []quant.Type{quant.F32, quant.F16, quant.BF16} {
 		t.MatMul[typ] = avx512FloatMatMul(typ, t.MatMul[typ])
+		t.MatVec[typ] = avx512FloatMatVec(typ, t.MatVec[typ])
 	}
 	t.ScoresInt8, t.MixInt8 = vnniInt8.scores, vnniInt8.mix
 	return t

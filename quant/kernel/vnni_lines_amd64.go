@@ -11,6 +11,10 @@ const (
 	lineBlocks256    = 8
 	maxLineBlocks32  = 128
 	maxLineBlocks256 = 32
+
+	// lineAheadBytes is how far ahead of the one stream of bytes memory is asked: what the processor's own prefetching
+	// stops short of at the end of a page.
+	lineAheadBytes = 8 << 10
 )
 
 // matVecLinesQ4_0 takes lineRows rows at a time in the order of memory; rows that are too short or too long for that, and
@@ -28,7 +32,7 @@ func matVecLinesQ4_0(other MatVecFunc) MatVecFunc {
 		var c lineColumn32
 		c.set(x, col)
 		for r := 0; r < len(dst); r += lineRows {
-			ahead := aheadOf(w, next, r*rowBytes, lineRows*rowBytes)
+			ahead := aheadOf(w, next, r*rowBytes, lineRows*rowBytes, lineAheadBytes)
 			r := min(r, len(dst)-lineRows)
 			vnniLinesQ4_0(&dst[r], &w[r*rowBytes], &c.first[0], &c.last[0], &c.d[0], &c.s[0], nBlocks, ahead)
 		}
@@ -48,19 +52,19 @@ func matVecLinesQ4_K(other MatVecFunc) MatVecFunc {
 		var c lineColumn256
 		c.set(x, col)
 		for r := 0; r < len(dst); r += lineRows {
-			ahead := aheadOf(w, next, r*rowBytes, lineRows*rowBytes)
+			ahead := aheadOf(w, next, r*rowBytes, lineRows*rowBytes, lineAheadBytes)
 			r := min(r, len(dst)-lineRows)
 			vnniLinesQ4_K(&dst[r], &w[r*rowBytes], &c.q[0], &c.d[0], &c.s[0], nBlocks, ahead)
 		}
 	}
 }
 
-// aheadOf is what to prefetch while n bytes at w[at] are in work: the n bytes that come a while after them in w and then
+// aheadOf is what to prefetch while n bytes at w[at] are in work: the n bytes that come distance after them in w and then
 // next, or w's first where nothing is left to fetch.
-func aheadOf(w, next []byte, at, n int) *byte {
-	if at += max(n, aheadBytes); at+n <= len(w) {
+func aheadOf(w, next []byte, at, n, distance int) *byte {
+	if at += distance; at+n <= len(w) {
 		return &w[at]
-	} else if at -= len(w); at >= 0 && at+n <= len(next) {
+	} else if at = max(at-len(w), 0); at+n <= len(next) {
 		return &next[at]
 	}
 	return &w[0]

@@ -25,7 +25,7 @@ var parts = map[string]func(){
 	"avx2-attention": avx2Attention,
 	"vnni-matmul":    vnniMatMul,
 	"panel16":        func() { unpackPanels(16) },
-	"avx512-float":   avx512Float,
+	"avx512-float":   func() { avx512Float(); avx512FloatRows() },
 	"panel8":         func() { unpackPanels(8) },
 }
 
