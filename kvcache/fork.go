@@ -28,21 +28,26 @@ func (s *Sessions) Fork(from *Conversation, name string, turns int) error {
 		if err := j.append(forkRecord(j.begin(recFork), from, turns)); err != nil {
 			return err
 		}
-		if m := &from.Model; m.Name != "" || m.Fingerprint != (Fingerprint{}) {
-			if err := j.Model(*m); err != nil {
-				return err
-			}
-		}
-		for i := range from.Turns[:turns] {
-			if err := j.copyTurn(&from.Turns[i]); err != nil {
-				return err
-			}
-		}
-		if stillOpen := from.open && turns == len(from.Turns); j.open && !stillOpen {
-			return j.rewind(turns)
-		}
-		return nil
+		return j.copyTurns(from, turns)
 	})
+}
+
+// copyTurns appends the model and the first turns of another journal, without a sync. An answer that is still open stays so.
+func (j *Journal) copyTurns(from *Conversation, turns int) error {
+	if m := &from.Model; m.Name != "" || m.Fingerprint != (Fingerprint{}) {
+		if err := j.Model(*m); err != nil {
+			return err
+		}
+	}
+	for i := range from.Turns[:turns] {
+		if err := j.copyTurn(&from.Turns[i]); err != nil {
+			return err
+		}
+	}
+	if stillOpen := from.open && turns == len(from.Turns); j.open && !stillOpen {
+		return j.rewind(turns)
+	}
+	return nil
 }
 
 // forkRecord completes the record that says where a conversation comes from.

@@ -20,7 +20,11 @@ const (
 	recipeBytes = 16 // of one layer in the recipe
 )
 
-const maxSlotBytes = 1 << 30
+// Bounds on what a block may be, and on what a recipe of some KiB makes the program allocate.
+const (
+	maxSlotBytes = 1 << 30
+	maxKVHeads   = 1 << 16 // of all layers together
+)
 
 // MaxReserve is the largest n of Sequence.Reserve.
 const MaxReserve = 512
@@ -92,6 +96,7 @@ func newLayout(g Geometry) (*layout, error) {
 		storable: true,
 	}
 	var total int64
+	nHeads := 0
 	for i, l := range g.Layers {
 		if l.NKVHeads < 1 || l.NKVHeads > 1<<16-1 || l.HeadDim < 1 || l.HeadDim > 1<<16-1 || l.Window < 0 || int64(l.Window) > 1<<32-1 {
 			return nil, fmt.Errorf("%w: layer %d: %d kv heads of %d values, window %d", ErrGeometry, i, l.NKVHeads, l.HeadDim, l.Window)
@@ -105,6 +110,9 @@ func newLayout(g Geometry) (*layout, error) {
 				return nil, fmt.Errorf("%w: layer %d: row format %d", ErrGeometry, i, f)
 			}
 			total += int64(l.NKVHeads) * int64(f.RowBytes(l.HeadDim)+f.ScaleBytes()) * BlockTokens
+		}
+		if nHeads += l.NKVHeads; nHeads > maxKVHeads {
+			return nil, fmt.Errorf("%w: %d kv heads in %d layers, want at most %d", ErrGeometry, nHeads, i+1, maxKVHeads)
 		}
 		if total > maxSlotBytes {
 			return nil, fmt.Errorf("%w: more than %d bytes per block", ErrGeometry, maxSlotBytes)

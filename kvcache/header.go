@@ -146,6 +146,16 @@ func (lay *layout) layerCRC(payload []byte, n int, path *Hash, slot uint32, laye
 	return crc
 }
 
+// checkPayload compares the layer checksums of a payload of n tokens. The error wraps errDamaged and names segment and slot.
+func (lay *layout) checkPayload(payload []byte, n int, path *Hash, slot uint32, crcs []uint32, segment string) error {
+	for layer, want := range crcs {
+		if got := lay.layerCRC(payload, n, path, slot, layer); got != want {
+			return fmt.Errorf("%s slot %d: %w: layer %d checksum %08x, want %08x", segment, slot, errDamaged, layer, got, want)
+		}
+	}
+	return nil
+}
+
 // superblock is the decoded head of a segment.
 type superblock struct {
 	uuid      [16]byte

@@ -30,10 +30,11 @@ type Journal struct {
 	buf      []byte
 	gather   bool // records wait in held to be written together
 	held     []byte
-	open     bool      // a generated turn is open
-	nTurns   int       // turns so far, the open one included
-	nIDs     int       // ids in the open turn
-	digest   hash.Hash // of the ids in the open turn
+	emit     func(kind uint8, payload []byte) error // gets the records in place of a file; nil: they go to the file
+	open     bool                                   // a generated turn is open
+	nTurns   int                                    // turns so far, the open one included
+	nIDs     int                                    // ids in the open turn
+	digest   hash.Hash                              // of the ids in the open turn
 	failed   error
 	stats    JournalStats
 }
@@ -215,6 +216,11 @@ func (j *Journal) begin(kind uint8) []byte { return beginRecord(j.buf[:0], kind,
 func (j *Journal) append(b []byte) error {
 	if j.failed != nil {
 		return j.failed
+	}
+	if j.emit != nil {
+		j.buf = b
+		j.seq++
+		return j.emit(b[16], b[recordHead:])
 	}
 	b = sealRecord(b, &j.id)
 	j.buf = b

@@ -90,7 +90,7 @@ func storedPath(fsys vfs.FS, dir string, lay *layout, fp Fingerprint, ids []int3
 	}
 	for _, name := range names {
 		if strings.HasPrefix(name, "kv-") && strings.HasSuffix(name, ".seg") {
-			eachHeader(fsys, filepath.Join(dir, name), lay, fp, func(h *slotHeader) {
+			eachHeader(fsys, filepath.Join(dir, name), lay, fp, func(h *slotHeader, _ int64) {
 				have[h.hash] = h
 				children[h.parent] = append(children[h.parent], h)
 			})
@@ -115,8 +115,8 @@ func storedPath(fsys vfs.FS, dir string, lay *layout, fp Fingerprint, ids []int3
 	return done + tail
 }
 
-// eachHeader calls found for every valid slot header of a segment file.
-func eachHeader(fsys vfs.FS, path string, lay *layout, fp Fingerprint, found func(*slotHeader)) {
+// eachHeader calls found for every valid slot header of a segment file, with the offset of the slot.
+func eachHeader(fsys vfs.FS, path string, lay *layout, fp Fingerprint, found func(h *slotHeader, off int64)) {
 	f, err := fsys.OpenFile(path, vfs.Read)
 	if err != nil {
 		return
@@ -143,7 +143,7 @@ func eachHeader(fsys vfs.FS, path string, lay *layout, fp Fingerprint, found fun
 			return
 		}
 		if h, err := decodeSlotHeader(b, lay, sb.uuid, uint32(slot)); err == nil {
-			found(h)
+			found(h, dataOff(sb.slotCount)+int64(slot)*int64(lay.slotBytes))
 		}
 	}
 }

@@ -105,9 +105,14 @@ func (n *Namespace) getBuffer() ([]byte, error) {
 		return b, nil
 	}
 	n.mu.Unlock()
-	b, err := platform.MapAnonymous(n.lay.slotBytes)
+	return n.lay.newBuffer()
+}
+
+// newBuffer returns a slot of zeros outside the Go heap, for platform.Unmap.
+func (lay *layout) newBuffer() ([]byte, error) {
+	b, err := platform.MapAnonymous(lay.slotBytes)
 	if err != nil {
-		return nil, fmt.Errorf("kv block of %d bytes: %w: %w", n.lay.slotBytes, ErrNoMemory, err)
+		return nil, fmt.Errorf("kv block of %d bytes: %w: %w", lay.slotBytes, ErrNoMemory, err)
 	}
 	return b, nil
 }
@@ -171,11 +176,9 @@ func (n *Namespace) readChecked(b *block, buf []byte) error {
 	if _, err := b.seg.file.ReadAt(payload, b.seg.slotOff(b.slot)); err != nil {
 		return fmt.Errorf("%s slot %d: %w: %w", b.seg.name, b.slot, errDamaged, err)
 	}
-	for layer, want := range b.crcs {
-		if got := n.lay.layerCRC(payload, len(b.ids), &b.hash, b.slot, layer); got != want {
-			b.seg.confirm()
-			return fmt.Errorf("%s slot %d: %w: layer %d checksum %08x, want %08x", b.seg.name, b.slot, errDamaged, layer, got, want)
-		}
+	if err := n.lay.checkPayload(payload, len(b.ids), &b.hash, b.slot, b.crcs, b.seg.name); err != nil {
+		b.seg.confirm()
+		return err
 	}
 	if b.verified.Swap(generation) == 0 {
 		n.stats.verifiedBlocks.Add(1)

@@ -104,6 +104,11 @@ func (j *Journal) first(name string) error {
 		}
 	}
 	failpoint.Here("session: without a record")
+	return j.named(name, created)
+}
+
+// named appends the first record.
+func (j *Journal) named(name string, created int64) error {
 	le := binary.LittleEndian
 	b := le.AppendUint64(j.begin(recSession), uint64(created))
 	return j.append(append(le.AppendUint16(b, uint16(len(name))), name...))
