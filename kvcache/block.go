@@ -161,11 +161,19 @@ func (n *Namespace) unpin(b *block) {
 func (n *Namespace) find(parent *block, h Hash, ids []int32, firstPos int) *block {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	b := n.lookup(parent, h, ids, firstPos)
+	if b != nil {
+		n.pin(b)
+	}
+	return b
+}
+
+// lookup is find without the pin. Needs n.mu.
+func (n *Namespace) lookup(parent *block, h Hash, ids []int32, firstPos int) *block {
 	b := n.blocks[h]
 	if b == nil || b.firstPos != firstPos || b.parent.hash != parent.hash || !slices.Equal(b.ids, ids) {
 		return nil
 	}
-	n.pin(b)
 	return b
 }
 
@@ -178,16 +186,11 @@ func (n *Namespace) bestChild(parent *block, ids []int32) (*block, int) {
 	if node == nil {
 		return nil, 0
 	}
-	var best *block
-	length := 0
-	for _, c := range node.children {
-		if m := commonPrefix(c.ids, ids); m > length {
-			best, length = c, m
-		}
+	best, length := nearest(node, ids)
+	if length == 0 {
+		return nil, 0
 	}
-	if best != nil {
-		n.pin(best)
-	}
+	n.pin(best)
 	return best, length
 }
 

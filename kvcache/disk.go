@@ -221,6 +221,7 @@ func (n *Namespace) evict() bool {
 		return false
 	}
 	n.stats.evicted.Add(1)
+	n.losses.left(b, Evicted)
 	n.drop(b)
 	return true
 }

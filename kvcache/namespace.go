@@ -23,6 +23,7 @@ type Namespace struct {
 	blocks map[Hash]*block
 	roots  map[Hash]*block
 	lru    blockList
+	losses losses
 	pool   [][]byte // idle buffers of slotBytes
 	nOpen  int      // sequences not closed
 	closed bool
@@ -191,6 +192,7 @@ func (n *Namespace) forget(b *block) {
 	n.stats.damagedBlocks.Add(1)
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.losses.left(b, Damaged)
 	n.drop(b)
 }
 

@@ -143,6 +143,7 @@ func (d *disk) index(n *Namespace, found []*block) {
 		return int(a.slot) - int(b.slot)
 	})
 	var kept []*block
+	orphans := map[Hash]bool{}
 	for _, b := range found {
 		d.seq = max(d.seq, b.seq)
 		parent := n.blocks[b.parent.hash]
@@ -150,6 +151,10 @@ func (d *disk) index(n *Namespace, found []*block) {
 			parent = n.root(b.parent.hash)
 		}
 		if parent == nil || n.blocks[b.hash] != nil || b.firstPos > 0 && (!parent.full() || parent.firstPos+BlockTokens != b.firstPos) {
+			if parent == nil && !orphans[b.parent.hash] {
+				n.losses.add(loss{hash: b.parent.hash, why: Gone})
+			}
+			orphans[b.hash] = true
 			b.seg.release(b.slot)
 			continue
 		}
