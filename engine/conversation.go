@@ -40,6 +40,8 @@ type ConversationOptions struct {
 	Raw    bool // continue the text as it is, without the chat template
 	System string
 	Sample sample.Params
+
+	Explain bool // say why a prompt was computed and not reused: Answer.Reuse, Resumed.Reuse
 }
 
 // Conversation is a dialogue with a model. With a session name every turn is in a journal before it is acknowledged,
@@ -53,6 +55,8 @@ type Conversation struct {
 	stream  *token.Stream
 	params  sample.Params
 	system  string
+
+	explains *Memory // nil: reuse is not explained
 
 	turns []Turn
 	ids   []int32 // of all turns: what the context holds, or is to hold
@@ -81,6 +85,7 @@ type Resumed struct {
 	Reused   int // of these, found in the KV store
 	Computed int // of these, computed again
 	Took     time.Duration
+	Reuse    *Reuse // nil unless asked for
 }
 
 // Answer says how an answer came about.
@@ -90,6 +95,7 @@ type Answer struct {
 	Prefill, Generate time.Duration // Generate from the first token on
 	FirstToken        time.Time     // when it was handed out; zero if there was none
 	Finish            string
+	Reuse             *Reuse // nil unless asked for
 }
 
 // NewConversation starts a conversation that is not kept.
@@ -141,6 +147,9 @@ func (m *Model) newConversation(w *Memory, opt ConversationOptions) (*Conversati
 		}
 		c.prompt.tpl = m.Template
 	}
+	if opt.Explain {
+		c.explains = w
+	}
 	c.ctx = w.NewContext(m, opt.Size, opt.Batch)
 	return c, nil
 }
@@ -176,6 +185,9 @@ func (c *Conversation) openJournal(ctx context.Context, w *Memory, name string, 
 		return r, err
 	}
 	r.Computed = len(c.ids) - r.Reused
+	if c.explains != nil {
+		r.Reuse = c.explain(r.Reused, false, true)
+	}
 	err = c.catchUp(ctx, progress)
 	r.Took = time.Since(start)
 	return r, err
@@ -348,13 +360,15 @@ func (c *Conversation) messages() []chat.Message {
 func (c *Conversation) answer(ctx context.Context, max int, progress Progress, out func(string) error) (Answer, error) {
 	a := Answer{PromptTokens: len(c.ids)}
 	start := time.Now()
-	if c.ctx.Len() == 0 {
+	held := c.ctx.Len()
+	if a.ReusedTokens = held; held == 0 {
 		var err error
 		if a.ReusedTokens, err = c.ctx.Match(c.ids); err != nil {
 			return a, err
 		}
-	} else {
-		a.ReusedTokens = c.ctx.Len()
+	}
+	if c.explains != nil {
+		a.Reuse = c.explain(a.ReusedTokens, held > 0, false)
 	}
 	a.ComputedTokens = len(c.ids) - a.ReusedTokens
 	if err := c.catchUp(ctx, progress); err != nil {

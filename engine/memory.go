@@ -16,6 +16,7 @@ import (
 // use, the Contexts apart.
 type Memory struct {
 	Sessions *kvcache.Sessions // nil without a home directory
+	home     string            // absolute; "" without
 	store    *kvcache.Store    // nil: rows live in RAM only
 	ns       *kvcache.Namespace
 	geometry kvcache.Geometry
@@ -62,7 +63,7 @@ func OpenMemory(ctx context.Context, m *Model, opt MemoryOptions) (*Memory, erro
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("kv store in %q: %w", home, err), store.Close())
 	}
-	w.Sessions, w.store, w.ns, w.fp = kvcache.NewSessions(vfs.OS(), home), store, ns, fp
+	w.Sessions, w.home, w.store, w.ns, w.fp = kvcache.NewSessions(vfs.OS(), home), home, store, ns, fp
 	return w, nil
 }
 

@@ -83,6 +83,7 @@ func (a *app) answer(ctx context.Context, t *talk, prompt string, again bool) (a
 	if written && isTerminal(a.out) {
 		fmt.Fprintln(a.out)
 	}
+	a.explain("prompt", answer.PromptTokens, answer.ReusedTokens, answer.ComputedTokens, answer.Reuse)
 	return answer, err
 }
 

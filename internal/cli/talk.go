@@ -36,6 +36,7 @@ func talkFlags() []cli.Flag {
 		&cli.Float64Flag{Name: "frequency-penalty", Usage: "subtract `F` for each time a token was used recently"},
 		&cli.IntFlag{Name: "repeat-last-n", Value: int(d.PenaltyLastN), Usage: "`N` tokens count as recent"},
 		&cli.Int64Flag{Name: "seed", Value: -1, Usage: "seed `S` of the random choice (default: another one each time)", DefaultText: "random"},
+		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "say how much of a prompt was reused, and why no more"},
 		&cli.StringFlag{Name: "logit-bias", Usage: "`ID=BIAS,...` added to the logits of token ids"},
 	)
 }
@@ -112,7 +113,7 @@ func (a *app) openTalk(ctx context.Context, c *cli.Context) (_ *talk, err error)
 	if err := a.openMemory(ctx, t, format); err != nil {
 		return nil, err
 	}
-	t.opt = engine.ConversationOptions{Size: c.Int("ctx"), Raw: c.Bool("raw"), System: c.String("system"), Sample: params}
+	t.opt = engine.ConversationOptions{Size: c.Int("ctx"), Raw: c.Bool("raw"), System: c.String("system"), Sample: params, Explain: c.Bool("verbose")}
 	t.ready = time.Now()
 	return t, nil
 }
@@ -126,6 +127,9 @@ func (t *talk) begin(ctx context.Context, session string) (err error) {
 	p := t.a.progress("resuming")
 	t.conv, t.resumed, err = t.model.OpenSession(ctx, t.memory, session, t.opt, func(done, total int) { p.set(int64(done), int64(total)) })
 	p.end()
+	if r := t.resumed; err == nil {
+		t.a.explain("conversation", r.Tokens, r.Reused, r.Computed, r.Reuse)
+	}
 	return err
 }
 
@@ -167,6 +171,8 @@ type stats struct {
 	Kernels         string  `json:"kernels"`
 	Threads         int     `json:"threads"`
 	Finish          string  `json:"finish"`
+
+	Reuse *engine.Reuse `json:"reuse,omitempty"` // with -v
 }
 
 // stats joins what taking the conversation up and answering took.
@@ -175,7 +181,7 @@ func (t *talk) stats(a engine.Answer) stats {
 	s := stats{
 		PromptTokens: a.PromptTokens, ReusedTokens: a.ReusedTokens, ComputedTokens: a.ComputedTokens,
 		GeneratedTokens: a.GeneratedTokens, StartMS: ms(t.ready.Sub(began)), KV: t.memory.Format(),
-		Kernels: t.model.Kernels(), Threads: t.model.Threads(), Finish: a.Finish,
+		Kernels: t.model.Kernels(), Threads: t.model.Threads(), Finish: a.Finish, Reuse: a.Reuse,
 	}
 	// What opening the session computed was due for this prompt, too.
 	s.ReusedTokens -= t.resumed.Computed
