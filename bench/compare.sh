@@ -15,24 +15,16 @@ models=${MODELS:-qwen2.5-0.5b:q4_0 qwen2.5-0.5b:q8_0 smollm2-135m:q4_0}
 tests=${TESTS:-pp256 tg32}
 threads=${THREADS:-2}
 mkdir -p "$dir"
-CGO_ENABLED=0 go build -trimpath -o "$dir/kvasir" .
-if [ ! -d "$dir/node_modules" ]; then
-	cp bench/peer/package.json "$dir/"
-	(cd "$dir" && npm install --ignore-scripts --no-audit --no-fund >&2)
-fi
+. bench/prepare.sh
+peer_library
 gcc -O2 bench/peer/llamabench.c -o "$dir/llamabench" -ldl
-case $(uname -m) in
-x86_64) lib=$dir/node_modules/@node-llama-cpp/linux-x64/bins/linux-x64 ;;
-aarch64) lib=$dir/node_modules/@node-llama-cpp/linux-arm64/bins/linux-arm64 ;;
-esac
 if [ -n "${PEER_CPU:-}" ]; then
 	rm -rf "$dir/lib" && cp -r "$lib" "$dir/lib" && lib=$dir/lib
 	find "$lib" -name 'libggml-cpu-*' ! -name "libggml-cpu-$PEER_CPU.so" ! -name 'libggml-cpu-x64.so' ! -name 'libggml-cpu-sse42.so' -delete
 fi
 kv() { KVASIR_KERNELS=${KERNELS:-} KVASIR_HOME=$dir/home "$dir/kvasir" bench -m "$1" -t "$t" -r "$each" -o json "$2" "$3" "$4" "$5" "$6" "$7"; }
 for model in $models; do
-	file=$dir/$(echo "$model" | tr : -).gguf
-	[ -e "$file" ] || go run ./bench/mkmodel "$model" "$file"
+	file=$(model_file "$model")
 	for t in $threads; do
 		for test in $tests; do
 			depth=0 gen=0 prompt=0

@@ -13,9 +13,8 @@ runs=${1:-10}
 dir=${DIR:-${TMPDIR:-/tmp}/kvasir-bench}
 model=${MODEL:-qwen2.5-0.5b:q4_0}
 mkdir -p "$dir"
-CGO_ENABLED=0 go build -trimpath -o "$dir/kvasir" .
-file=$dir/$(echo "$model" | tr : -).gguf
-[ -e "$file" ] || go run ./bench/mkmodel "$model" "$file"
+. bench/prepare.sh
+file=$(model_file "$model")
 home=$(mktemp -d)
 trap 'rm -rf "$home"' EXIT
 # Ten tokens of the vocabulary of bytes that such a model has: one that begins, a space of three bytes, six letters.
