@@ -21,6 +21,7 @@ type Memory struct {
 	ns       *kvcache.Namespace
 	geometry kvcache.Geometry
 	fp       kvcache.Fingerprint
+	inputs   []byte // of fp; nil where nothing is kept
 }
 
 // MemoryOptions say how conversations are kept.
@@ -63,7 +64,8 @@ func OpenMemory(ctx context.Context, m *Model, opt MemoryOptions) (*Memory, erro
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("kv store in %q: %w", home, err), store.Close())
 	}
-	w.Sessions, w.home, w.store, w.ns, w.fp = kvcache.NewSessions(vfs.OS(), home), home, store, ns, fp
+	w.Sessions, w.home, w.store, w.ns = kvcache.NewSessions(vfs.OS(), home), home, store, ns
+	w.fp, w.inputs = fp, meta
 	return w, nil
 }
 

@@ -21,6 +21,8 @@ type prompter struct {
 	tok *token.Tokenizer
 	tpl *chat.Template // nil: plain continuation
 	now time.Time      // what templates that print the date are told
+
+	tools chat.Value // that the model may call, as the template takes them; nil: none
 }
 
 // text renders what comes behind the context when the messages msgs are its turns so far (the last one, if any, an
@@ -57,7 +59,7 @@ func (p *prompter) text(msgs, next []chat.Message) (string, error) {
 }
 
 func (p *prompter) conversation(parts ...[]chat.Message) *chat.Conversation {
-	return &chat.Conversation{Messages: slices.Concat(parts...), AddGenerationPrompt: true,
+	return &chat.Conversation{Messages: slices.Concat(parts...), Tools: p.tools, AddGenerationPrompt: true,
 		BOS: string(p.tok.Piece(p.tok.BOS(), true)), EOS: string(p.tok.Piece(p.tok.EOS(), true))}
 }
 

@@ -16,7 +16,7 @@ import (
 )
 
 func (a *app) cacheCommand() *cli.Command {
-	subcommands := []*cli.Command{a.cacheStatsCommand()}
+	subcommands := []*cli.Command{a.cacheStatsCommand(), a.cacheBakeCommand(), a.cacheAddCommand()}
 	var names []string
 	for _, c := range subcommands {
 		names = append(names, c.Name)

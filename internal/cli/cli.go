@@ -19,6 +19,7 @@ import (
 	"kvasir/engine/token"
 	"kvasir/gguf"
 	"kvasir/internal/config"
+	"kvasir/kvcache"
 )
 
 // Exit codes, as the manual lists them.
@@ -118,7 +119,7 @@ func exitCode(err error) int {
 		return exitInterrupted
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.ENOMEM):
 		return exitNoSpace
-	case errors.As(err, &broken), errors.As(err, &data), errors.As(err, &fault), errors.Is(err, gguf.ErrFault),
+	case errors.As(err, &broken), errors.As(err, &data), errors.As(err, &fault), errors.Is(err, gguf.ErrFault), errors.Is(err, kvcache.ErrArchive),
 		errors.Is(err, engine.ErrNumeric), errors.Is(err, engine.ErrRecipe), errors.Is(err, token.ErrNoVocab), errors.Is(err, token.ErrBadVocab), errors.Is(err, token.ErrUnsupported), errors.Is(err, chat.ErrRuntime):
 		return exitBadData
 	}

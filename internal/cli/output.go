@@ -13,6 +13,8 @@ import (
 	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
+
+	"kvasir/platform"
 )
 
 // dataError is a file given to a command that is missing or does not hold what it should: exit code 3.
@@ -133,9 +135,21 @@ func quotePath(err error) error {
 	return err
 }
 
-// writeOutput gives write a buffered writer to the file at path, which appears under its name only when it is complete.
+// fileOptions say how writeFile makes a file.
+type fileOptions struct {
+	mode fs.FileMode // of a new one
+	keep bool        // refuse to replace one that is there
+	sync bool        // the disk has it when writeFile returns
+}
+
+// writeOutput is writeFile for results that can be had again.
+func (a *app) writeOutput(path string, write func(io.Writer) error) error {
+	return a.writeFile(path, fileOptions{mode: 0o644}, write)
+}
+
+// writeFile gives write a buffered writer to the file at path, which appears under its name only when it is complete.
 // "-" is standard output; devices and pipes are written directly.
-func (a *app) writeOutput(path string, write func(io.Writer) error) (err error) {
+func (a *app) writeFile(path string, opt fileOptions, write func(io.Writer) error) (err error) {
 	buffered := func(w io.Writer) error {
 		b := bufio.NewWriterSize(w, 1<<16)
 		if err := write(b); err != nil {
@@ -146,7 +160,7 @@ func (a *app) writeOutput(path string, write func(io.Writer) error) (err error) 
 	if path == "-" {
 		return buffered(a.out)
 	}
-	mode := fs.FileMode(0o644)
+	mode := opt.mode
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target // a link stays one
 	}
@@ -160,6 +174,9 @@ func (a *app) writeOutput(path string, write func(io.Writer) error) (err error) 
 				return quotePath(err)
 			}
 			return errors.Join(buffered(f), f.Close())
+		}
+		if opt.keep {
+			return fmt.Errorf("%.256q exists (-f replaces it)", path)
 		}
 		mode = fi.Mode().Perm()
 	}
@@ -176,8 +193,14 @@ func (a *app) writeOutput(path string, write func(io.Writer) error) (err error) 
 	if err == nil {
 		err = f.Chmod(mode)
 	}
+	if err == nil && opt.sync {
+		err = f.Sync()
+	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), path)
+	if err = os.Rename(f.Name(), path); err == nil && opt.sync {
+		err = platform.SyncDir(filepath.Dir(path))
+	}
+	return err
 }

@@ -24,6 +24,7 @@ func (a *app) sessionsCommand() *cli.Command {
 			a.sessionsForkCommand(),
 			a.sessionsRewindCommand(),
 			{Name: "rm", Usage: "remove one or more", ArgsUsage: "NAME...", Action: a.sessionsRemove},
+			a.sessionsExportCommand(), a.sessionsImportCommand(),
 		},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
