@@ -247,10 +247,8 @@ func (w *window) nonZero(off int64) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		for _, v := range b {
-			if v != 0 {
-				return true, nil
-			}
+		if !allZero(b) {
+			return true, nil
 		}
 		off += int64(len(b))
 	}

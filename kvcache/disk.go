@@ -290,10 +290,10 @@ func (n *Namespace) sync() error {
 	for _, seg := range segments {
 		n.mu.Lock()
 		pending := seg.unsynced
-		seg.unsynced = nil
-		failed := seg.failed
+		idle := seg.failed || len(pending) == 0 && !seg.dirty
+		seg.unsynced, seg.dirty = nil, false
 		n.mu.Unlock()
-		if len(pending) == 0 || failed {
+		if idle {
 			continue
 		}
 		n.stats.syncs.Add(1)

@@ -29,6 +29,7 @@ type segment struct {
 	view      []byte   // the whole file, read-only; nil where it cannot be mapped
 	free      []uint32 // slots without a block, the next one to use last
 	unsynced  []*block // written since the last sync began
+	dirty     bool     // slots were overwritten since the last sync began
 	failed    bool     // a sync failed: nothing is written here any more
 
 	stamp

@@ -23,7 +23,7 @@ func (a *app) sessionsCommand() *cli.Command {
 			{Name: "show", Usage: "print one", ArgsUsage: "NAME", Flags: []cli.Flag{outputFlag()}, Action: a.sessionsShow},
 			a.sessionsForkCommand(),
 			a.sessionsRewindCommand(),
-			{Name: "rm", Usage: "remove one or more", ArgsUsage: "NAME...", Action: a.sessionsRemove},
+			a.sessionsRemoveCommand(),
 			a.sessionsExportCommand(), a.sessionsImportCommand(),
 		},
 		Action: func(c *cli.Context) error {

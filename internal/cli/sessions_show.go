@@ -17,8 +17,25 @@ type sessionJSON struct {
 	Tokens   int        `json:"tokens"`
 	KVTokens int        `json:"kv_tokens"`
 	Bytes    int64      `json:"bytes"`
+	KVBytes  int64      `json:"kv_bytes"`
 	Turns    []turnJSON `json:"turns"`
 	Damaged  bool       `json:"damaged,omitempty"`
+
+	ForkedFrom *forkJSON   `json:"forked_from,omitempty"`
+	SharedWith []shareJSON `json:"shared_with,omitempty"`
+}
+
+// forkJSON says where a session comes from: the last turn that it has taken over.
+type forkJSON struct {
+	Name string `json:"name"`
+	Turn int    `json:"turn"`
+}
+
+// shareJSON is another session that uses the same rows.
+type shareJSON struct {
+	Name   string `json:"name"`
+	Tokens int    `json:"tokens"`
+	Bytes  int64  `json:"bytes"`
 }
 
 type turnJSON struct {
@@ -52,19 +69,42 @@ func (a *app) sessionsShow(c *cli.Context) error {
 	if j.KVTokens, err = kvcache.StoredTokens(vfs.OS(), a.cfg.Home, past.Model.Fingerprint, past.IDs()); err != nil {
 		return err
 	}
+	rows, err := s.Rows(past)
+	if err != nil {
+		return err
+	}
+	j.KVBytes = rows.Bytes
+	for _, r := range rows.Shared {
+		j.SharedWith = append(j.SharedWith, shareJSON{r.Session, r.Tokens, r.Bytes})
+	}
+	if p := past.Parent; p != nil {
+		j.ForkedFrom = &forkJSON{p.Session, len(engine.JoinTurns(past.Turns[:min(p.Turns, len(past.Turns))]))}
+	}
 	if asJSON {
 		return a.printJSON(j, false)
 	}
+	a.printSession(&j, past)
+	return nil
+}
+
+// printSession writes a session for people.
+func (a *app) printSession(j *sessionJSON, past *kvcache.Conversation) {
 	fmt.Fprintf(a.out, "%s: %d turns, %d tokens (%d with stored rows), model %s\n", printable(j.Name), len(j.Turns), j.Tokens, j.KVTokens, printable(j.Model))
-	if past.Damaged {
-		fmt.Fprintf(a.out, "damaged: %d gaps in the journal; what is left follows\n", len(past.Gaps))
+	fmt.Fprintf(a.out, "journal %s, KV cache %s\n", bytesText(j.Bytes), bytesText(j.KVBytes))
+	if f := j.ForkedFrom; f != nil {
+		fmt.Fprintf(a.out, "forked from %s at turn %d\n", printable(f.Name), f.Turn)
 	}
-	for _, t := range j.Turns {
+	for _, r := range j.SharedWith {
+		fmt.Fprintf(a.out, "shares the rows of %d tokens (%s) with %s\n", r.Tokens, bytesText(r.Bytes), printable(r.Name))
+	}
+	if past.Damaged {
+		fmt.Fprintf(a.out, "damaged behind turn %d: %d gaps in the journal; what is left follows\n", len(engine.JoinTurns(past.Turns[:past.Sound])), len(past.Gaps))
+	}
+	for i, t := range j.Turns {
 		end := ""
 		if !t.Complete {
 			end = " [cut off]"
 		}
-		fmt.Fprintf(a.out, "\n%s:\n%s%s\n", printable(t.Role), printableText(t.Text), end)
+		fmt.Fprintf(a.out, "\n%d %s:\n%s%s\n", i+1, printable(t.Role), printableText(t.Text), end)
 	}
-	return nil
 }

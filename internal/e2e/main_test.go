@@ -226,8 +226,21 @@ type session struct {
 	Tokens   int    `json:"tokens"`
 	KVTokens int    `json:"kv_tokens"`
 	Bytes    int64  `json:"bytes"`
+	KVBytes  int64  `json:"kv_bytes"`
 	Turns    []turn `json:"turns"`
 	Damaged  bool   `json:"damaged"`
+
+	ForkedFrom struct {
+		Name string `json:"name"`
+		Turn int    `json:"turn"`
+	} `json:"forked_from"`
+	SharedWith []share `json:"shared_with"`
+}
+
+type share struct {
+	Name   string `json:"name"`
+	Tokens int    `json:"tokens"`
+	Bytes  int64  `json:"bytes"`
 }
 
 type turn struct {

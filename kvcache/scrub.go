@@ -1,0 +1,234 @@
+package kvcache
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+
+	"kvasir/platform/vfs"
+)
+
+// Scrubbed says what became of the rows of a session that was removed.
+type Scrubbed struct {
+	Blocks int   // overwritten
+	Bytes  int64 // of their slots
+	Kept   int   // blocks that another session or a running sequence uses, that are pinned, or that have others behind them which stay
+	Why    error // why rows stay that should not: the journal did not say all, or the store is not ours to write; nil if none do
+}
+
+// RemoveRows deletes a session as Remove does, and before that the rows that it alone uses, also those of turns that it had
+// forgotten: they leave the store, and their slots are overwritten. Blocks that another session, a pin or a block of somebody else's
+// needs stay. If the store is used by another process, or cannot be written, the session is removed all the same, and Why says so.
+// After any other error the session is there as before, and the removal can be repeated.
+func (s *Sessions) RemoveRows(name string, store *Store) (Scrubbed, error) {
+	var done Scrubbed
+	s.sweep()
+	f, err := s.openFile(name, vfs.Write)
+	if err != nil {
+		return done, err
+	}
+	if err = f.Lock(); err == nil {
+		if done, err = s.scrub(f, name, store); err == nil {
+			err = s.erase(f, s.path(name))
+		}
+	}
+	if err != nil {
+		return done, errors.Join(fmt.Errorf("session %q: %w", name, err), f.Close())
+	}
+	return done, nil
+}
+
+// scrub removes the rows of the session whose locked journal is f.
+func (s *Sessions) scrub(f vfs.File, name string, store *Store) (done Scrubbed, err error) {
+	if st := store.Status(); st.Mode != OnDisk {
+		done.Why = st.Reason
+		return done, nil
+	}
+	c, err := s.read(f, name)
+	if errors.Is(err, ErrJournal) || errors.Is(err, ErrNoSession) {
+		done.Why = err
+		return done, nil
+	}
+	if err != nil {
+		return done, err
+	}
+	if len(c.Gaps) > 0 {
+		done.Why = fmt.Errorf("%w: %d gaps hide which rows were behind them", ErrJournal, len(c.Gaps))
+	}
+	stored, err := store.Stored()
+	if err != nil {
+		return done, err
+	}
+	var spaces []*Namespace
+	for _, st := range stored {
+		if st.Err != nil || st.Fingerprint != c.Model.Fingerprint {
+			continue
+		}
+		n, err := store.Namespace(st.Fingerprint, st.Inputs, st.Geometry)
+		if err != nil {
+			return done, err
+		}
+		if n.disk != nil {
+			spaces = append(spaces, n)
+		}
+	}
+	used := map[*block]bool{}
+	err = s.Scan(func(_ SessionInfo, other *Conversation) error {
+		if other != nil && other.Name != c.Name && other.Model.Fingerprint == c.Model.Fingerprint {
+			for _, n := range spaces {
+				n.mu.Lock()
+				n.along(other.IDs(), func(b *block) { used[b] = true })
+				n.mu.Unlock()
+			}
+		}
+		return nil
+	})
+	for _, n := range spaces {
+		if err == nil {
+			err = n.scrub(trailOf(c, rootHash(n.fp, n.lay.recipeHash, nil)), used, &done)
+		}
+	}
+	return done, err
+}
+
+// scrub takes the blocks of a trail out of the index, but for those that others need, and overwrites their slots and what free slots
+// still hold of the trail: the tails that a longer block has replaced, and what was evicted.
+func (n *Namespace) scrub(gone trail, used map[*block]bool, done *Scrubbed) error {
+	victims, kept := n.takeOut(gone, used)
+	stale, err := n.takeFree(gone)
+	wiped := make([]place, 0, len(victims)+len(stale))
+	for _, b := range victims {
+		wiped = append(wiped, place{b.seg, b.slot})
+	}
+	wiped = append(wiped, stale...)
+	// Payloads before headers, and synced: whatever happens, what a header still names can be removed again.
+	for _, wipe := range []func(place) error{n.wipePayload, n.wipeHeader} {
+		for i := 0; i < len(wiped) && err == nil; i++ {
+			err = wipe(wiped[i])
+		}
+		if err == nil {
+			err = n.syncAll(wiped)
+		}
+	}
+	done.Kept += kept
+	if err == nil {
+		done.Blocks += len(victims)
+		done.Bytes += int64(len(victims)) * int64(n.lay.slotBytes)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, b := range victims {
+		n.unpin(b) // now its slot may be taken
+	}
+	for _, p := range stale {
+		p.seg.release(p.slot)
+	}
+	return err
+}
+
+// place is a slot of a segment.
+type place struct {
+	seg  *segment
+	slot uint32
+}
+
+// takeOut drops the blocks of a trail that nobody needs, the deepest first, and returns them pinned.
+func (n *Namespace) takeOut(gone trail, used map[*block]bool) (victims []*block, kept int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var all []*block
+	for _, b := range n.blocks {
+		if b.seg != nil && gone.has(&b.parent.hash, b.ids) {
+			all = append(all, b)
+		}
+	}
+	slices.SortFunc(all, func(a, b *block) int {
+		if a.firstPos != b.firstPos {
+			return b.firstPos - a.firstPos
+		}
+		return cmp.Compare(a.seq, b.seq)
+	})
+	for _, b := range all {
+		if used[b] || b.refs > 0 || len(b.children) > 0 {
+			kept++
+			continue
+		}
+		n.pin(b)
+		n.drop(b)
+		victims = append(victims, b)
+	}
+	return victims, kept
+}
+
+// takeFree takes the free slots whose headers are those of blocks of the trail, or of nothing that could be told: torn ones, also by an
+// earlier removal.
+func (n *Namespace) takeFree(gone trail) ([]place, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var taken []place
+	header := make([]byte, headerBytes)
+	for _, seg := range n.disk.segments {
+		var left []uint32
+		for _, slot := range seg.free {
+			if _, err := seg.file.ReadAt(header, headerTableOff+int64(slot)*headerBytes); err != nil {
+				return taken, fmt.Errorf("segment %s: %w", seg.name, err)
+			}
+			h, err := decodeSlotHeader(header, n.lay, seg.uuid, slot)
+			if err == nil && gone.has(&h.parent, h.ids) || err != nil && !allZero(header) {
+				taken = append(taken, place{seg, slot})
+			} else {
+				left = append(left, slot)
+			}
+		}
+		seg.free = left
+	}
+	return taken, nil
+}
+
+func allZero(b []byte) bool {
+	for _, v := range b {
+		if v != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func (n *Namespace) wipeHeader(p place) error {
+	return p.wipe(func() error {
+		_, err := p.seg.file.WriteAt(make([]byte, headerBytes), headerTableOff+int64(p.slot)*headerBytes)
+		return err
+	})
+}
+
+// wipePayload gives the space of a slot up and takes it again: then it reads as zeros.
+func (n *Namespace) wipePayload(p place) error {
+	return p.wipe(func() error {
+		off, size := p.seg.slotOff(p.slot), int64(p.seg.slotBytes)
+		err := p.seg.file.Punch(off, size)
+		if errors.Is(err, vfs.ErrUnsupported) {
+			_, err = p.seg.file.WriteAt(make([]byte, size), off)
+		} else if err == nil {
+			_ = p.seg.file.Fallocate(off, size) // without it a later block may find no space: then it stays in memory
+		}
+		return err
+	})
+}
+
+func (p place) wipe(write func() error) error {
+	if err := p.seg.write(write); err != nil {
+		return fmt.Errorf("segment %s: overwrite slot %d: %w", p.seg.name, p.slot, err)
+	}
+	return nil
+}
+
+// syncAll makes what was done to these slots durable.
+func (n *Namespace) syncAll(places []place) error {
+	n.mu.Lock()
+	for _, p := range places {
+		p.seg.dirty = true
+	}
+	n.mu.Unlock()
+	return n.sync()
+}
