@@ -53,7 +53,7 @@ crash-long: ## 2,000 rounds of kill -9 (about 5 minutes)
 bench: build ## speed of this machine on the built-in model
 	./kvasir bench -p 256 -n 64
 
-mca: ## bench/mca.md: what llvm-mca (17 or later) says of the arm64 kernels on a Pi 4 and a Pi 5
+mca: ## bench/mca.md: what llvm-mca (17 or later) says of the kernels on a Pi 4, a Pi 5 and an N100
 	@mkdir -p dist
 	@bench/mca.sh dist/mca >dist/mca.md && mv dist/mca.md bench/mca.md
 

@@ -22,19 +22,28 @@ func (i insn) op() string { op, _, _ := strings.Cut(i.text, " "); return op }
 // functions are the assembly functions of a disassembly, by their short names.
 type functions map[string][]insn
 
+// disassembly is what objdump prints of one program.
+type disassembly struct {
+	arch string // Go's name
+	functions
+}
+
 var (
 	headerLine = regexp.MustCompile(`^[0-9a-f]+ <kvasir/quant/kernel\.(\w+)\.abi0>:$`)
 	insnLine   = regexp.MustCompile(`^\s*([0-9a-f]+):\t(.*)$`)
 	branchTo   = regexp.MustCompile(`\b(?:0x)?([0-9a-f]+) <[^>]*>$`)
 )
 
-// readDisassembly reads what `objdump -d --no-show-raw-insn` prints, of GNU or LLVM.
-func readDisassembly(r io.Reader) (functions, error) {
-	fs := functions{}
+// readDisassembly reads what `objdump -d --no-show-raw-insn` prints, of GNU or, for arm64, LLVM.
+func readDisassembly(r io.Reader) (d disassembly, err error) {
+	d = disassembly{"arm64", functions{}}
 	name := ""
 	s := bufio.NewScanner(r)
 	for s.Scan() {
 		line := s.Text()
+		if strings.HasSuffix(line, "file format elf64-x86-64") {
+			d.arch = "amd64"
+		}
 		if strings.HasSuffix(line, ">:") {
 			name = ""
 			if f := headerLine.FindStringSubmatch(line); f != nil {
@@ -48,11 +57,11 @@ func readDisassembly(r io.Reader) (functions, error) {
 		}
 		in, err := parseInsn(f[1], f[2])
 		if err != nil {
-			return nil, fmt.Errorf("%s: %q: %w", name, line, err)
+			return d, fmt.Errorf("%s: %q: %w", name, line, err)
 		}
-		fs[name] = append(fs[name], in)
+		d.functions[name] = append(d.functions[name], in)
 	}
-	return fs, s.Err()
+	return d, s.Err()
 }
 
 func parseInsn(addr, text string) (in insn, err error) {
@@ -60,6 +69,7 @@ func parseInsn(addr, text string) (in insn, err error) {
 		return in, err
 	}
 	text, _, _ = strings.Cut(text, "//")
+	text, _, _ = strings.Cut(text, " # ")
 	in.text = strings.Join(strings.Fields(text), " ")
 	if f := branchTo.FindStringSubmatch(in.text); f != nil {
 		if in.target, err = strconv.ParseUint(f[1], 16, 64); err != nil {
@@ -112,6 +122,9 @@ var (
 	addImmediate = regexp.MustCompile(`^add (x\d+), (x\d+), #(0x[0-9a-f]+|\d+)$`)
 	postIndex    = regexp.MustCompile(`\[(x\d+)\], #(0x[0-9a-f]+|\d+)$`)
 	plainLoad    = regexp.MustCompile(`^(ldr|ldp|ldur) .*\[(x\d+)(?:, #[-0-9a-fx]+)?\]$`)
+
+	addAMD64  = regexp.MustCompile(`^add \$(0x[0-9a-f]+|\d+),(%r\w+)$`)
+	loadAMD64 = regexp.MustCompile(`^vmovdqu (?:0x[0-9a-f]+)?\((%r\w+)[^%]*.*\),%xmm\d+$`)
 )
 
 // advance is the number of bytes by which the loop moves the registers on: those of the weights it reads.
@@ -122,6 +135,8 @@ func advance(loop []insn, regs []string) (n int) {
 			n += number(f[3])
 		} else if f = postIndex.FindStringSubmatch(in.text); f != nil && slices.Contains(regs, f[1]) {
 			n += number(f[2])
+		} else if f = addAMD64.FindStringSubmatch(in.text); f != nil && slices.Contains(regs, f[2]) {
+			n += number(f[1])
 		}
 	}
 	return n
@@ -130,6 +145,9 @@ func advance(loop []insn, regs []string) (n int) {
 // loaded is the number of bytes that the loop's vector loads read at the registers, for those that move by a register.
 func loaded(loop []insn, regs []string) (n int) {
 	for _, in := range loop {
+		if f := loadAMD64.FindStringSubmatch(in.text); f != nil && slices.Contains(regs, f[1]) {
+			n += 16
+		}
 		f := plainLoad.FindStringSubmatch(in.text)
 		if f == nil || !slices.Contains(regs, f[2]) || !strings.Contains(in.text, " q") {
 			continue

@@ -15,6 +15,7 @@ type loop struct {
 
 	bytes  int    // of weights, keys or values that an iteration reads
 	regs   string // the registers that point at them
+	rows   int    // that each of these stands for; 0 is 1
 	passes int    // how often the loop goes over the same bytes for all heads of a group; 0 is 1
 
 	macs   int  // of a matrix product: multiplications of an iteration
@@ -157,6 +158,7 @@ func (l loop) body(fs functions) ([]insn, error) {
 	if n == 0 {
 		n = loaded(b, regs)
 	}
+	n *= max(1, l.rows)
 	if n != l.bytes {
 		return nil, fmt.Errorf("%s: the loop of %s goes over %d bytes, want %d", l.name, l.symbol, n, l.bytes)
 	}

@@ -1,9 +1,9 @@
-// Command mca cuts the hot loops of the arm64 kernels out of a disassembly for llvm-mca, and makes a table of what that
+// Command mca cuts the hot loops of the kernels out of a disassembly for llvm-mca, and makes a table of what that
 // says. bench/mca.sh (make mca) runs it.
 //
 //	mca check DISASSEMBLY         every loop is where the table says and reads the bytes it says
-//	mca regions DISASSEMBLY DIR   writes DIR/CPU.s per CPU
-//	mca table DIR                 reads DIR/CPU.txt, prints the tables
+//	mca regions DISASSEMBLY DIR   writes DIR/ARCH.VARIANT.CPU.s for each machine of the disassembly's architecture
+//	mca table DIR                 reads DIR/ARCH.VARIANT.CPU.txt, prints the tables
 package main
 
 import (
@@ -26,7 +26,7 @@ func run(args []string, out io.Writer) error {
 	case len(args) == 2 && args[0] == "check":
 		return each(args[1], func(machine) (io.WriteCloser, error) { return discard{}, nil })
 	case len(args) == 3 && args[0] == "regions":
-		return each(args[1], func(m machine) (io.WriteCloser, error) { return os.Create(filepath.Join(args[2], m.cpu+".s")) })
+		return each(args[1], func(m machine) (io.WriteCloser, error) { return os.Create(filepath.Join(args[2], m.file()+".s")) })
 	case len(args) == 2 && args[0] == "table":
 		return writeTables(out, args[1])
 	}
@@ -39,23 +39,26 @@ func (discard) Write(p []byte) (int, error) { return len(p), nil }
 func (discard) Close() error                { return nil }
 
 // each writes every machine's regions to what open returns.
-func each(disassembly string, open func(machine) (io.WriteCloser, error)) error {
-	f, err := os.Open(disassembly)
+func each(path string, open func(machine) (io.WriteCloser, error)) error {
+	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	fs, err := readDisassembly(f)
+	d, err := readDisassembly(f)
 	if err != nil {
-		return fmt.Errorf("%s: %w", disassembly, err)
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	for _, m := range machines {
+		if m.arch != d.arch {
+			continue
+		}
 		w, err := open(m)
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(writeRegions(w, m, fs), w.Close()); err != nil {
-			return fmt.Errorf("%s: %s: %w", disassembly, m.cpu, err)
+		if err := errors.Join(writeRegions(w, m, d.functions), w.Close()); err != nil {
+			return fmt.Errorf("%s: %s: %w", path, m.file(), err)
 		}
 	}
 	return nil

@@ -7,7 +7,7 @@ import (
 
 // A function with a loop in a loop, a branch forwards in the outer one, and a second loop, as GNU's and LLVM's objdump
 // write it.
-const disassembly = `
+const twoLoops = `
 0000000000001000 <kvasir/quant/kernel.twoLoops.abi0>:
     1000:	ldr	x0, [sp, #8]
     1004:	mov	x1, #0x4                   	// #4
@@ -30,11 +30,11 @@ const disassembly = `
 `
 
 func parsed(t *testing.T) functions {
-	fs, err := readDisassembly(strings.NewReader(disassembly))
-	if err != nil {
-		t.Fatal(err)
+	d, err := readDisassembly(strings.NewReader(twoLoops))
+	if err != nil || d.arch != "arm64" {
+		t.Fatalf("architecture %q, error %v", d.arch, err)
 	}
-	return fs
+	return d.functions
 }
 
 func TestInnerLoops(t *testing.T) {
@@ -68,6 +68,47 @@ func TestBodyChecksTheTable(t *testing.T) {
 		_, err := c.l.body(fs)
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%+v: error %v, want %q", c.l, err, c.want)
+		}
+	}
+}
+
+// GNU's objdump on a function of amd64: a register stands for four rows, loads through a register that another one moves.
+const amd64Loop = `
+kernel.test:     file format elf64-x86-64
+
+0000000000001000 <kvasir/quant/kernel.rows.abi0>:
+    1000:	vmovdqu 0xd3b09(%rip),%ymm1        # 67aec0 <const0>
+    1008:	vmovdqu 0x2(%rax),%xmm2
+    100d:	{vex} vpdpbusd %ymm6,%ymm2,%ymm9
+    1012:	add    $0x12,%rax
+    1016:	add    $0x12,%rdx
+    101a:	dec    %r9
+    101d:	jne    1008 <kvasir/quant/kernel.rows.abi0+0x8>
+    1020:	vmovdqu (%rsi),%xmm8
+    1024:	vmovdqu (%rsi,%rdi,1),%xmm9
+    1028:	lea    (%rsi,%rdi,2),%rsi
+    102c:	jne    1020 <kvasir/quant/kernel.rows.abi0+0x20>
+    1030:	ret
+`
+
+func TestLoopsOfAMD64(t *testing.T) {
+	d, err := readDisassembly(strings.NewReader(amd64Loop))
+	if err != nil || d.arch != "amd64" {
+		t.Fatalf("architecture %q, error %v", d.arch, err)
+	}
+	if text := d.functions["rows"][0].text; text != "vmovdqu 0xd3b09(%rip),%ymm1" {
+		t.Errorf("a comment is left in %q", text)
+	}
+	for _, l := range []loop{
+		{symbol: "rows", of: 2, bytes: 144, regs: "%rax %rdx", rows: 4},
+		{symbol: "rows", nth: 1, of: 2, bytes: 32, regs: "%rsi"},
+	} {
+		if _, err := l.body(d.functions); err != nil {
+			t.Error(err)
+		}
+		l.bytes++
+		if _, err := l.body(d.functions); err == nil {
+			t.Errorf("%+v: the bytes are not checked", l)
 		}
 	}
 }

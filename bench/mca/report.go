@@ -70,10 +70,10 @@ func readResults(r io.Reader) (map[int]result, error) {
 	return rs, s.Err()
 }
 
-// writeTables writes the tables of all machines from DIR/CPU.txt.
+// writeTables writes the tables of all machines from DIR.
 func writeTables(w io.Writer, dir string) error {
 	for _, m := range machines {
-		f, err := os.Open(filepath.Join(dir, m.cpu+".txt"))
+		f, err := os.Open(filepath.Join(dir, m.file()+".txt"))
 		if err != nil {
 			return err
 		}
@@ -91,7 +91,11 @@ func writeTables(w io.Writer, dir string) error {
 }
 
 func (m machine) write(w io.Writer, rs map[int]result) {
-	fmt.Fprintf(w, "\n## %s: %s (model: %s), %.1f GHz\n", m.table, m.cpu, m.model, m.clock)
+	halved := ""
+	if m.steps > 1 {
+		halved = fmt.Sprintf(", at 1/%.0f of its rate", m.steps)
+	}
+	fmt.Fprintf(w, "\n## %s: %s (model: %s%s), %.1f GHz\n", m.table, m.cpu, m.model, halved, m.clock)
 	if len(m.decode) > 0 {
 		fmt.Fprintf(w, "\nOne token. %d cores, %s: %.0f GB/s of memory, which is %.2f cycles per byte and core.\n\n",
 			nCores, m.board, m.bandwidth, m.budget())
@@ -119,8 +123,10 @@ func (m machine) write(w io.Writer, rs map[int]result) {
 	}
 }
 
-// floor is the cycles of an iteration, no fewer than the decoders need.
-func (m machine) floor(r result) float64 { return max(r.cycles, r.insns/float64(m.width)) }
+// floor is the cycles of an iteration, no fewer than the decoders need, and more where the core is narrower than the model.
+func (m machine) floor(r result) float64 {
+	return max(r.cycles, r.insns/float64(m.width)) * max(1, m.steps)
+}
 
 // budget is the cycles per byte at which the cores keep up with memory.
 func (m machine) budget() float64 { return nCores * m.clock / m.bandwidth }

@@ -18,7 +18,7 @@ func TestNoAllocations(t *testing.T) {
 	floats := g.weights(quant.F32, "plain", 21*headDim)
 	scores, w := g.floats("plain", nq*TileLen), g.codes16("plain", nq*TileLen, 100)
 	out, scratch := make([]float32, 21*11), NewScratch()
-	for _, v := range Variants() {
+	for _, v := range tested() {
 		check := func(name string, f func()) {
 			t.Helper()
 			if n := testing.AllocsPerRun(3, f); n != 0 {

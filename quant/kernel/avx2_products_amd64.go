@@ -9,11 +9,7 @@ import (
 func avx2Table() *Table {
 	t := portableTable()
 	t.Name, t.Needs = "avx2", []cpu.Feature{cpu.AVX2, cpu.F16C}
-	for typ := range avx2Rows {
-		if rows := &avx2Rows[typ]; rows.mul32 != nil || rows.mul256 != nil {
-			t.MatVec[typ] = rows.matVec(quant.Type(typ))
-		}
-	}
+	t.setRows(&avx2Rows)
 	for typ := range avx2Panels {
 		if p := &avx2Panels[typ]; p.unpack != nil {
 			t.MatMul[typ] = p.matMul(quant.Type(typ), 8, columnByColumn(t.MatVec[typ]))
@@ -33,29 +29,25 @@ func avx2Table() *Table {
 }
 
 var avx2Panels = [quant.NTypes]panelFormat{
-	quant.Q4_0:  avx2Panel32(panel8UnpackQ4_0, avx2MulQ4_0),
-	quant.Q4_1:  avx2Panel32(panel8UnpackQ4_1, avx2MulQ4_1),
-	quant.Q5_0:  avx2Panel32(panel8UnpackQ5_0, avx2MulQ5_0),
-	quant.Q5_1:  avx2Panel32(panel8UnpackQ5_1, avx2MulQ5_1),
-	quant.MXFP4: avx2Panel32(panel8UnpackMXFP4, avx2MulMXFP4),
-	quant.Q2_K:  avx2Panel256(panel8UnpackQ2K, avx2MulQ2K),
-	quant.Q3_K:  avx2Panel256(panel8UnpackQ3K, avx2MulQ3K),
-	quant.Q4_K:  avx2Panel256(panel8UnpackQ4K, avx2MulQ4K),
-	quant.Q5_K:  avx2Panel256(panel8UnpackQ5K, avx2MulQ5K),
-	quant.Q6_K:  avx2Panel256(panel8UnpackQ6K, avx2MulQ6K),
-	quant.TQ1_0: avx2Panel256(panel8UnpackTQ1, avx2MulTQ1),
-	quant.TQ2_0: avx2Panel256(panel8UnpackTQ2, avx2MulTQ2),
+	quant.Q4_0:  fourColumns(panel8UnpackQ4_0, avx2MulQ4_0, nil),
+	quant.Q4_1:  fourColumns(panel8UnpackQ4_1, avx2MulQ4_1, nil),
+	quant.Q5_0:  fourColumns(panel8UnpackQ5_0, avx2MulQ5_0, nil),
+	quant.Q5_1:  fourColumns(panel8UnpackQ5_1, avx2MulQ5_1, nil),
+	quant.MXFP4: fourColumns(panel8UnpackMXFP4, avx2MulMXFP4, nil),
+	quant.Q2_K:  fourColumns(panel8UnpackQ2K, nil, avx2MulQ2K),
+	quant.Q3_K:  fourColumns(panel8UnpackQ3K, nil, avx2MulQ3K),
+	quant.Q4_K:  fourColumns(panel8UnpackQ4K, nil, avx2MulQ4K),
+	quant.Q5_K:  fourColumns(panel8UnpackQ5K, nil, avx2MulQ5K),
+	quant.Q6_K:  fourColumns(panel8UnpackQ6K, nil, avx2MulQ6K),
+	quant.TQ1_0: fourColumns(panel8UnpackTQ1, nil, avx2MulTQ1),
+	quant.TQ2_0: fourColumns(panel8UnpackTQ2, nil, avx2MulTQ2),
 }
 
-func avx2Panel32(unpack func(dst, w *byte, rowBytes, nBlocks int, ahead *byte),
-	mul func(dst *float32, stride int, panel *byte, q *int8, d *float32, s *int32, k, nBlocks, first int)) panelFormat {
-	p := panelMul{cols: 4, mul32: mul}
-	return panelFormat{unpack, p, p}
-}
-
-func avx2Panel256(unpack func(dst, w *byte, rowBytes, nBlocks int, ahead *byte),
-	mul func(dst *float32, stride int, panel *byte, q *int8, d *float32, s *int16, k, nBlocks, first int)) panelFormat {
-	p := panelMul{cols: 4, mul256: mul}
+// fourColumns is a format whose products all take four columns; mul32 or mul256 is set.
+func fourColumns(unpack func(dst, w *byte, rowBytes, nBlocks int, ahead *byte),
+	mul32 func(dst *float32, stride int, panel *byte, q *int8, d *float32, s *int32, k, nBlocks, first int),
+	mul256 func(dst *float32, stride int, panel *byte, q *int8, d *float32, s *int16, k, nBlocks, first int)) panelFormat {
+	p := panelMul{4, mul32, mul256}
 	return panelFormat{unpack, p, p}
 }
 

@@ -61,7 +61,7 @@ func BenchmarkMatVec(b *testing.B) {
 				}
 				b.ReportMetric(float64(len(w))*float64(b.N)/float64(cpuTime()-start), "GB/s")
 			})
-			for _, v := range Variants() {
+			for _, v := range tested() {
 				if v.Name == "reference" || v.Name == "portable" && place.name == "memory" {
 					continue
 				}
@@ -88,7 +88,7 @@ func BenchmarkMatMul(b *testing.B) {
 			g := newGen(1)
 			w, x := g.weights(typ, "plain", rows*k/typ.Geometry().BlockSize), g.acts("plain", k, n)
 			dst, s := make([]float32, n*rows), NewScratch()
-			for _, v := range Variants() {
+			for _, v := range tested() {
 				if v.Name == "reference" || v.Name == "portable" && n != 32 {
 					continue
 				}
@@ -144,7 +144,7 @@ func BenchmarkAttention(b *testing.B) {
 		{"QuantizeQuery", headDim, func(v *Table) { v.QuantizeQuery(q16[:headDim], q[:headDim], 1) }},
 		{"Merge", headDim, func(v *Table) { v.Merge(out[:headDim], 1, 2, q[:headDim], 1, 2) }},
 	} {
-		for _, v := range Variants() {
+		for _, v := range tested() {
 			if v.Name == "reference" {
 				continue
 			}
@@ -180,7 +180,7 @@ func BenchmarkRows(b *testing.B) {
 		{"RopePairs", func(v *Table) { v.RopePairs(dst, 64, cos, sin) }},
 		{"RopeHalves", func(v *Table) { v.RopeHalves(dst, 64, cos, sin) }},
 	} {
-		for _, v := range Variants() {
+		for _, v := range tested() {
 			if v.Name == "reference" {
 				continue
 			}

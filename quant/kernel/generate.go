@@ -13,3 +13,8 @@ package kernel
 //go:generate go -C _asm run . -part vnni-lines -out ../vnni_lines_amd64.s -stubs ../vnni_lines_stubs_amd64.go -pkg kernel
 //go:generate go -C _asm run . -part avx512-float -out ../avx512_float_amd64.s -stubs ../avx512_float_stubs_amd64.go -pkg kernel
 //go:generate go -C _asm run . -part vnni-attention -out ../vnni_attention_amd64.s -stubs ../vnni_attention_stubs_amd64.go -pkg kernel
+//go:generate go -C _asm run . -part avxvnni-matvec -out ../avxvnni_matvec_amd64.s -stubs ../avxvnni_matvec_stubs_amd64.go -pkg kernel
+//go:generate go -C _asm run . -part avxvnni-matmul -out ../avxvnni_matmul_amd64.s -stubs ../avxvnni_matmul_stubs_amd64.go -pkg kernel
+//go:generate go -C _asm run . -part avxvnni-attention -out ../avxvnni_attention_amd64.s -stubs ../avxvnni_attention_stubs_amd64.go -pkg kernel
+//go:generate go -C _asm run . -part evex-matvec -out ../evex_matvec_amd64.s -stubs ../evex_matvec_stubs_amd64.go -pkg kernel
+//go:generate go -C _asm run . -part evex-matmul -out ../evex_matmul_amd64.s -stubs ../evex_matmul_stubs_amd64.go -pkg kernel

@@ -136,7 +136,7 @@ func TestGolden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range Variants() {
+	for _, v := range tested() {
 		t.Run(v.Name, func(t *testing.T) {
 			want := bytes.Split(golden, []byte("\n"))
 			for i, got := range bytes.Split(goldenOutputs(v), []byte("\n")) {

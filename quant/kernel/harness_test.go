@@ -19,7 +19,7 @@ import (
 func TestMain(m *testing.M) {
 	code := m.Run()
 	var names []string
-	for _, v := range Variants() {
+	for _, v := range tested() {
 		names = append(names, v.Name)
 	}
 	for _, want := range strings.Split(os.Getenv("KVASIR_REQUIRE_KERNELS"), ",") {
@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 // commas): where emulation is slow, one processor tests what another has not.
 func eachVariant(t *testing.T, f func(t *testing.T, v *Table)) {
 	only := os.Getenv("KVASIR_TEST_KERNELS")
-	for _, v := range Variants() {
+	for _, v := range tested() {
 		if v.Name == "reference" || only != "" && !slices.Contains(strings.Split(only, ","), v.Name) {
 			continue
 		}
@@ -192,3 +192,6 @@ func wantInts[T int8 | int16 | int32 | byte](t testing.TB, what string, got, wan
 		}
 	}
 }
+
+// tested is every variant that this processor can run, and twins of those whose instructions it has in another encoding.
+func tested() []*Table { return append(twins(), Variants()...) }

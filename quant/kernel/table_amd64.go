@@ -1,4 +1,4 @@
 package kernel
 
 // archTables returns the variants of this architecture, best first.
-func archTables() []*Table { return []*Table{vnniTable(), avx2Table()} }
+func archTables() []*Table { return []*Table{vnniTable(), avxvnniTable(), avx2Table()} }

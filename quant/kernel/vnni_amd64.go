@@ -9,22 +9,10 @@ import (
 func vnniTable() *Table {
 	t := avx2Table()
 	t.Name, t.Needs = "avx512-vnni", []cpu.Feature{cpu.AVX2, cpu.F16C, cpu.AVX512, cpu.AVX512VNNI}
-	for typ := range vnniRows {
-		if rows := &vnniRows[typ]; rows.mul32 != nil || rows.mul256 != nil {
-			t.MatVec[typ] = rows.matVec(quant.Type(typ))
-		}
-	}
+	t.setRows(&vnniRows)
 	t.MatVec[quant.Q4_0] = matVecLinesQ4_0(t.MatVec[quant.Q4_0])
 	t.MatVec[quant.Q4_K] = matVecLinesQ4_K(t.MatVec[quant.Q4_K])
-	for typ := range vnniPanels {
-		if p := &vnniPanels[typ]; p.unpack != nil {
-			small := columnByColumn(t.MatVec[typ])
-			if p := &avx2Panels[typ]; p.unpack != nil {
-				small = p.matMul(quant.Type(typ), 8, small)
-			}
-			t.MatMul[typ] = p.matMul(quant.Type(typ), 16, small)
-		}
-	}
+	t.setPanels(&vnniPanels)
 	for _, typ := range []quant.Type{quant.F32, quant.F16, quant.BF16} {
 		t.MatMul[typ] = avx512FloatMatMul(typ, t.MatMul[typ])
 		t.MatVec[typ] = avx512FloatMatVec(typ, t.MatVec[typ])

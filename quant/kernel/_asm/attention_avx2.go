@@ -9,7 +9,7 @@ import (
 )
 
 func avx2Attention() {
-	int8Attention("avx2", false)
+	int8Attention("avx2", 1, false)
 	for nq := 1; nq <= 4; nq++ {
 		mix("avx2MixF16", nq, false, false)
 	}
@@ -19,12 +19,12 @@ func avx2Attention() {
 	weigh()
 }
 
-// int8Attention writes the exact products of attention: for AVX2, or with the 16-bit dot products of AVX-512 VNNI on
-// vectors of the same width.
-func int8Attention(prefix string, vnni bool) {
+// int8Attention writes the exact products of attention, mixes for mixed queries or more: for AVX2, or with the 16-bit dot
+// products of VNNI on vectors of the same width.
+func int8Attention(prefix string, mixed int, vnni bool) {
 	scoresInt8(prefix, 8, 1, vnni)
 	scoresInt8(prefix, 4, 2, vnni)
-	for nq := 1; nq <= 4; nq++ {
+	for nq := mixed; nq <= 4; nq++ {
 		mix(prefix+"MixInt8", nq, true, vnni)
 	}
 }

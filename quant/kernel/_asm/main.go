@@ -9,14 +9,15 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 
 	. "github.com/mmcloughlin/avo/build"
 )
 
 var parts = map[string]func(){
-	"avx2-matvec":    func() { matVec("avx2MatVec", false) },
-	"vnni-attention": func() { int8Attention("vnni", true) },
-	"vnni-matvec":    func() { matVec("vnniMatVec", true) },
+	"avx2-matvec":    func() { matVec("avx2MatVec", dotNone) },
+	"vnni-attention": func() { int8Attention("vnni", 1, true) },
+	"vnni-matvec":    func() { matVec("vnniMatVec", dotHigh) },
 	"vnni-lines":     vnniLines,
 	"avx2-matmul":    avx2MatMul,
 	"avx2-words":     wordMatMul,
@@ -27,6 +28,13 @@ var parts = map[string]func(){
 	"panel16":        func() { unpackPanels(16) },
 	"avx512-float":   func() { avx512Float(); avx512FloatRows() },
 	"panel8":         func() { unpackPanels(8) },
+
+	// For AVX-VNNI, and the same code with the dot products of AVX-512 VNNI where no part above has it.
+	"avxvnni-matvec":    func() { matVec("avxvnniMatVec", dot16) },
+	"avxvnni-matmul":    func() { dotMatMul("avxvnniMul") },
+	"avxvnni-attention": func() { int8Attention("avxvnni", 2, true) },
+	"evex-matvec":       func() { matVecTwins("evexMatVec") },
+	"evex-matmul":       func() { dotMatMul("evexMul") },
 }
 
 func main() {
@@ -40,4 +48,10 @@ func main() {
 	ConstraintExpr("amd64")
 	generate()
 	Generate()
+	if strings.HasPrefix(*part, "avxvnni-") {
+		if err := writeVEX(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
 }

@@ -6,14 +6,32 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// matVec writes the products of all formats with one column: for AVX2, or with the dot products of AVX-512 VNNI on
-// vectors of the same width, where one instruction does the work of two or three.
-func matVec(prefix string, vnni bool) {
+// dotUse is what of VNNI a function may use.
+type dotUse int
+
+const (
+	dotNone dotUse = iota // nothing
+	dot16                 // the dot products, and 16 registers
+	dotHigh               // the dot products, and 32 registers: AVX-512
+)
+
+// matVec writes the products of all formats with one column: for AVX2, or with the dot products of VNNI on vectors of the
+// same width, where one instruction does the work of two or three.
+func matVec(prefix string, dot dotUse) {
 	for _, f := range blocks32 {
-		matVec32(prefix, f, vnni)
+		matVec32(prefix, f, dot != dotNone)
 	}
 	for _, f := range blocks256 {
-		matVec256(prefix, f, vnni)
+		matVec256(prefix, f, dot)
+	}
+}
+
+// matVecTwins writes the products that with dot16 are other ones than with dotHigh.
+func matVecTwins(prefix string) {
+	for _, f := range blocks256 {
+		if f.patterns != nil {
+			matVec256(prefix, f, dot16)
+		}
 	}
 }
 
@@ -170,7 +188,8 @@ func log2(v int) int {
 
 // matVec256 multiplies eight rows with one column. The dwords of a row's exact sum are collected over its groups,
 // and the trees over eight rows come once per super-block.
-func matVec256(prefix string, f block256, vnni bool) {
+func matVec256(prefix string, f block256, dot dotUse) {
+	vnni := dot != dotNone
 	name := prefix + f.name
 	function(name, "func(dst *float32, w *byte, rowBytes int, q *int8, d *float32, s *int16, nBlocks int, ahead *byte, lanes int)",
 		name+" sets dst[:lanes] to the first products of eight rows with a column, and prefetches 8*rowBytes at ahead.")
@@ -182,7 +201,7 @@ func matVec256(prefix string, f block256, vnni bool) {
 	for _, m := range f.masks {
 		hold(byteConst(m))
 	}
-	if vnni {
+	if dot == dotHigh {
 		for g := range 8 {
 			if f.patterns != nil {
 				holdHigh(g, f.patterns(g))
