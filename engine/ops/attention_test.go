@@ -111,6 +111,9 @@ func TestAttentionIsSoftmaxWithinTheFormatsNoise(t *testing.T) {
 	limit := map[quant.KVFormat]float64{quant.KVF32: 1e-5, quant.KVF16: 2e-3, quant.KVInt8: 3e-2}
 	formats := []quant.KVFormat{quant.KVF32, quant.KVF16, quant.KVInt8}
 	for _, mix := range pairs(formats) {
+		if testing.Short() && mix[0] != mix[1] && (mix[0] == quant.KVF32 || mix[1] == quant.KVF32) {
+			continue // under emulation: f32 is not stored, hence not mixed
+		}
 		for _, c := range []struct{ n, group, hd, window int }{
 			{1, 1, 8, 0}, {64, 2, 64, 0}, {65, 3, 32, 16}, {300, 4, 80, 0}, {530, 7, 64, 300}, {600, 2, 128, 64},
 		} {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,9 +11,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"kvasir/engine"
 	"kvasir/kvcache"
 	"kvasir/platform/vfs"
-	"kvasir/quant"
 )
 
 func (a *app) cacheCommand() *cli.Command {
@@ -105,7 +106,7 @@ func (a *app) cacheStats(c *cli.Context) error {
 }
 
 func namespaceLine(n *kvcache.NamespaceSurvey) namespaceJSON {
-	l := namespaceJSON{Dir: n.Dir, Model: modelName(n.Inputs), KV: kvName(n.Geometry), Segments: n.Segments, Blocks: n.Blocks,
+	l := namespaceJSON{Dir: n.Dir, Model: modelName(n.Inputs), KV: cmp.Or(engine.FormatName(n.Geometry), "-"), Segments: n.Segments, Blocks: n.Blocks,
 		Tokens: n.Tokens, Bytes: n.Bytes, LiveBytes: n.LiveBytes, LastUse: n.LastUse}
 	for _, err := range n.SetAside {
 		l.Unusable = append(l.Unusable, err.Error())
@@ -168,23 +169,4 @@ func modelName(inputs []byte) string {
 		return id.Arch
 	}
 	return id.Name
-}
-
-// kvName names the format of the rows; where sides or layers differ, what most have and how many have another.
-func kvName(g kvcache.Geometry) string {
-	var n [256]int
-	for _, l := range g.Layers {
-		n[l.K]++
-		n[l.V]++
-	}
-	f16 := n[quant.KVF16]
-	switch {
-	case len(g.Layers) == 0:
-		return "-"
-	case f16 == 0:
-		return quant.KVInt8.String()
-	case f16 == 2*len(g.Layers):
-		return quant.KVF16.String()
-	}
-	return fmt.Sprintf("%v+%d %v", quant.KVInt8, f16, quant.KVF16)
 }

@@ -4,9 +4,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"kvasir/kvcache"
-	"kvasir/quant"
 )
 
 // homeFor gives the test a home directory that all its commands share.
@@ -51,19 +48,5 @@ func TestCacheStats(t *testing.T) {
 	}
 	if r := plain("", "cache", "stats"); r.code != 0 || !strings.Contains(r.out, j.Namespaces[0].Model) || !strings.Contains(r.out, "store lock") {
 		t.Error(r)
-	}
-}
-
-func TestKVNameTellsMixedRecipes(t *testing.T) {
-	i8, f16 := quant.KVInt8, quant.KVF16
-	for want, layers := range map[string][]kvcache.Layer{
-		"int8":       {{K: i8, V: i8}, {K: i8, V: i8}},
-		"f16":        {{K: f16, V: f16}},
-		"int8+1 f16": {{K: f16, V: i8}, {K: i8, V: i8}},
-		"-":          nil,
-	} {
-		if got := kvName(kvcache.Geometry{Layers: layers}); got != want {
-			t.Errorf("%v: %q, want %q", layers, got, want)
-		}
 	}
 }

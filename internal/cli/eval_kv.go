@@ -205,7 +205,9 @@ func (r *kvRun) geometries(recipes []engine.Recipe) []kvcache.Geometry {
 
 // evaluate measures int8 and the recipe that is there, and makes a recipe if fix is set and neither passes.
 func (r *kvRun) evaluate(ctx context.Context, longest int, fix bool) error {
-	saved, path, err := r.m.FindRecipe(ctx, r.app.cfg.Home, nil)
+	bar := r.app.progress("reading model")
+	saved, path, err := r.m.FindRecipe(ctx, r.app.cfg.Home, bar.set)
+	bar.end()
 	if err != nil {
 		return fmt.Errorf("%w (remove the file to start over)", err)
 	}
@@ -285,7 +287,9 @@ func (r *kvRun) compare(ctx context.Context, size, nChunks int, gs []kvcache.Geo
 
 // fix finds a recipe that passes at all sizes, beginning with one that does not at failsAt, and writes it.
 func (r *kvRun) fix(ctx context.Context, sizes []int, failsAt int, recipe engine.Recipe, saved *engine.SavedRecipe) error {
-	fp, err := r.m.FingerprintIn(ctx, r.app.cfg.Home, nil)
+	bar := r.app.progress("reading model")
+	fp, err := r.m.FingerprintIn(ctx, r.app.cfg.Home, bar.set)
+	bar.end()
 	if err != nil {
 		return err
 	}

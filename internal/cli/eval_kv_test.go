@@ -65,20 +65,10 @@ func evalKV(t *testing.T, args ...string) kvResult {
 	return decode[kvResult](t, plain("", append([]string{"eval", "kv", "-t", "2", "-o", "json"}, args...)...))
 }
 
-// ownHome is a home directory that several commands of a test share.
-func ownHome(t *testing.T) string {
-	t.Helper()
-	home := filepath.Join(t.TempDir(), "home")
-	t.Setenv("KVASIR_HOME", home)
-	t.Setenv("KVASIR_MODEL", "")
-	t.Setenv("KVASIR_KERNELS", "")
-	return home
-}
-
 // A model with huge K biases at two layers does not pass as int8. --fix finds the keys of these layers and nothing else,
 // in fewer passes than there are candidates; with that recipe the model passes, and every command uses it.
 func TestEvalKVFixesTheRowsThatNeedIt(t *testing.T) {
-	home := ownHome(t)
+	home := homeFor(t)
 	model, text := biasedModel(t, 605, 1, 3), file(t, "text", someText(1400))
 	before := evalKV(t, "-m", model, "--file", text)
 	if f := before.Figures; len(f) != 3 || before.Recipe != nil || before.Search != nil || f[0].KV != "int8" || f[0].Context != 512 || f[1].KV != "f32" ||
@@ -146,7 +136,7 @@ func TestEvalKVFixesTheRowsThatNeedIt(t *testing.T) {
 
 // A recipe is added to, never taken from: what an earlier text needed stays.
 func TestEvalKVAddsToARecipe(t *testing.T) {
-	home := ownHome(t)
+	home := homeFor(t)
 	model, text := biasedModel(t, 605, 2), file(t, "text", someText(1500))
 	m, err := engine.Open(model, engine.Options{Threads: 1})
 	if err != nil {
@@ -186,7 +176,7 @@ func TestEvalKVAddsToARecipe(t *testing.T) {
 
 // A model that needs nothing gets no recipe, and is told so.
 func TestEvalKVOfAModelThatNeedsNothing(t *testing.T) {
-	home := ownHome(t)
+	home := homeFor(t)
 	text := file(t, "text", someText(1000))
 	r := plain("", "eval", "kv", "--file", text, "--fix", "-c", "128")
 	if r.code != 0 || !strings.Contains(r.out, "passes") || !strings.Contains(r.out, "int8 passes: the model needs no recipe") {

@@ -11,7 +11,7 @@ import (
 
 // -v says how much of a prompt was reused and shows where it leaves what is stored; without it nothing is said.
 func TestVerboseShowsWhereAPromptDiffers(t *testing.T) {
-	ownHome(t)
+	homeFor(t)
 	run := func(system string, more ...string) result {
 		r := plain("", append([]string{"run", "-n", "1", "--temp", "0", "--raw", system}, more...)...)
 		if r.code != 0 {
