@@ -8,35 +8,12 @@ import (
 	"strings"
 	"testing"
 
-	"kvasir/engine"
 	"kvasir/engine/chat"
 	"kvasir/engine/token"
-	"kvasir/internal/testmodel"
 	"kvasir/kvcache"
 	"kvasir/platform/vfs"
 	"kvasir/quant"
 )
-
-// templated opens a model that can hold text, with this chat template.
-func templated(t testing.TB, template string) *engine.Model {
-	t.Helper()
-	c := testmodel.Named("llama-text")
-	c.Context = 1024
-	b, err := c.Spec().With("tokenizer.chat_template", template).Bytes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := engine.OpenBytes("templated", b, engine.Options{Threads: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := m.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return m
-}
 
 const toolsTemplate = "{% if tools %}<tools>{% for t in tools %}{{ t | tojson }}{% endfor %}</tools>{% endif %}" +
 	"{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
@@ -44,7 +21,7 @@ const toolsTemplate = "{% if tools %}<tools>{% for t in tools %}{{ t | tojson }}
 // The prefix of a prompt is what does not depend on the user's message: system message, tools as the template writes them, and what
 // introduces the message.
 func TestPromptPrefix(t *testing.T) {
-	m := templated(t, toolsTemplate)
+	m := templated(t, 1024, toolsTemplate)
 	tools, err := chat.ValueFromJSON([]byte(`[{"type":"function","function":{"name":"look_up","parameters":{}}}]`))
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +43,7 @@ func TestPromptPrefix(t *testing.T) {
 			t.Errorf("%s: %q, %d of %d tokens without a date; expected %q", name, p.Text, p.Dated, len(p.IDs), c.want)
 		}
 	}
-	dated, err := templated(t, "{{ 'the day is ' + strftime_now('%Y-%m-%d') }}"+toolsTemplate).PromptPrefix("be brief", nil)
+	dated, err := templated(t, 1024, "{{ 'the day is ' + strftime_now('%Y-%m-%d') }}"+toolsTemplate).PromptPrefix("be brief", nil)
 	if err != nil || dated.Dated >= len(dated.IDs) || dated.Dated < 5 || !strings.HasPrefix(dated.Text, "<s>the day is 2") {
 		t.Errorf("a template with a date: %+v, %v", dated, err)
 	}
@@ -81,7 +58,7 @@ func TestPromptPrefix(t *testing.T) {
 
 // Whatever the user says first, a home that a baked prefix was added to computes only what follows it, with the same bits behind.
 func TestBakedPrefixHasTheSameLogits(t *testing.T) {
-	m, ctx := templated(t, toolsTemplate), context.Background()
+	m, ctx := templated(t, 1024, toolsTemplate), context.Background()
 	system := strings.Repeat("answer in one word. ", 9)
 	p, err := m.PromptPrefix(system, nil)
 	if err != nil {

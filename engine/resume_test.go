@@ -282,9 +282,16 @@ func TestConversationsSharePrefixes(t *testing.T) {
 // textModel opens a model that can hold text, with a chat template.
 func textModel(t testing.TB) *engine.Model {
 	t.Helper()
-	const template = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% if m.role == 'assistant' %}</s>{% endif %}{% endfor %}" +
-		"{% if add_generation_prompt %}<assistant>{% endif %}"
-	b, err := testmodel.Named("llama-text").Spec().With("tokenizer.chat_template", template).Bytes()
+	return templated(t, testmodel.Named("llama-text").Context, "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% if m.role == 'assistant' %}</s>{% endif %}{% endfor %}"+
+		"{% if add_generation_prompt %}<assistant>{% endif %}")
+}
+
+// templated opens a model that can hold text, for a context of that many tokens, with this chat template.
+func templated(t testing.TB, nCtx int, template string) *engine.Model {
+	t.Helper()
+	c := testmodel.Named("llama-text")
+	c.Context = nCtx
+	b, err := c.Spec().With("tokenizer.chat_template", template).Bytes()
 	if err != nil {
 		t.Fatal(err)
 	}
