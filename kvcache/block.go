@@ -19,6 +19,8 @@ type block struct {
 	refs     int    // sequences whose path holds it, and calls that read it
 	dropped  bool   // not in the index: nobody finds it, holders may go on using it
 	seq      uint64 // write sequence number
+	used     int64  // when it was let go last, in Unix milliseconds: not before anything below it
+	kept     int    // durable pins whose path it is on
 	crcs     []uint32
 
 	seg  *segment // nil: in memory only
@@ -32,7 +34,7 @@ type block struct {
 
 func (b *block) full() bool { return len(b.ids) == BlockTokens }
 
-// blockList is the list of unreferenced stored blocks, most recent first. A path is released deepest block first, so a
+// blockList is the list of stored blocks that nobody holds or has pinned, most recent first. A path is released deepest block first, so a
 // parent is always nearer to the front than its children, and the back is a leaf.
 type blockList struct{ front, back *block }
 
@@ -67,6 +69,7 @@ func (l *blockList) remove(b *block) {
 func (n *Namespace) insert(b *block) {
 	n.blocks[b.hash] = b
 	b.parent.children = append(b.parent.children, b)
+	n.repin(b)
 }
 
 // drop takes b and everything below it out of the index. Slots and buffers that nobody holds become free at once,
@@ -81,15 +84,20 @@ func (n *Namespace) drop(b *block) {
 		}
 		n.forgetRoot(p)
 	}
+	kept := false
 	for work := []*block{b}; len(work) > 0; {
 		b := work[len(work)-1]
 		work = append(work[:len(work)-1], b.children...)
 		b.children = nil
 		b.dropped = true
 		delete(n.blocks, b.hash)
+		kept = kept || b.kept > 0
 		if b.refs == 0 {
 			n.reclaim(b)
 		}
+	}
+	if kept {
+		n.unkeep()
 	}
 }
 
@@ -153,7 +161,7 @@ func (n *Namespace) unpin(b *block) {
 			n.putBufferLocked(b.ram)
 			b.ram = nil
 		}
-		n.lru.push(b)
+		n.idle(b)
 	}
 }
 

@@ -256,9 +256,12 @@ func (w *window) nonZero(off int64) (bool, error) {
 }
 
 // checkName accepts session names: 1 to 64 bytes of printable UTF-8.
-func checkName(name string) error {
-	if len(name) < 1 || len(name) > 64 || !utf8.ValidString(name) {
-		return fmt.Errorf("%w: %.64q: want 1 to 64 bytes of text", ErrName, name)
+func checkName(name string) error { return checkText(name, 64) }
+
+// checkText refuses what is no printable text of 1 to most bytes.
+func checkText(name string, most int) error {
+	if len(name) < 1 || len(name) > most || !utf8.ValidString(name) {
+		return fmt.Errorf("%w: %.64q: want 1 to %d bytes of text", ErrName, name, most)
 	}
 	for _, r := range name {
 		if !unicode.IsPrint(r) {

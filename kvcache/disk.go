@@ -24,7 +24,10 @@ type disk struct {
 	syncMu   sync.Mutex
 	segments []*segment // guarded by Namespace.mu
 	seq      uint64     // last write sequence number; guarded by Namespace.mu
-	setAside []error    // why segment files are not used
+	setAside []error    // why files are not used
+	pinsErr  error      // why pins cannot be changed
+
+	hinted atomic.Int64 // when the file lru was written, in Unix ms
 }
 
 var errBroken = errors.New("the disk failed earlier")
@@ -89,7 +92,7 @@ func (n *Namespace) dropCovered(b *block) {
 	}
 }
 
-// store writes a block that is not in the index yet: payload, then header. On success b.seg, b.slot and b.crcs are set.
+// store writes a block that is not in the index yet, if the budget of the day lets it. On success b.seg, b.slot and b.crcs are set.
 func (n *Namespace) store(b *block, payload []byte) error {
 	d := n.disk
 	if d == nil {
@@ -98,6 +101,20 @@ func (n *Namespace) store(b *block, payload []byte) error {
 	if d.broken.Load() || d.store.readOnly {
 		return errBroken
 	}
+	bytes := len(payload) + headerBytes
+	if err := d.store.charge(bytes); err != nil {
+		return err
+	}
+	err := n.write(b, payload)
+	if err != nil {
+		d.store.ledger.count(-int64(bytes))
+	}
+	return err
+}
+
+// write writes a block to a slot: payload, then header.
+func (n *Namespace) write(b *block, payload []byte) error {
+	d := n.disk
 	n.mu.Lock()
 	parent := n.node(b.parent)
 	orphan := parent == nil || parent.ids != nil && parent.seg == nil
@@ -140,7 +157,7 @@ func (n *Namespace) store(b *block, payload []byte) error {
 	})
 	if errors.Is(err, errSpoiled) {
 		n.retire(seg)
-		return n.store(b, payload) // in another segment
+		return n.write(b, payload) // in another segment
 	}
 	if err != nil {
 		n.mu.Lock()
@@ -170,7 +187,7 @@ func (d *disk) fail(err error) {
 	d.store.degrade(InMemory, "write", err)
 }
 
-// takeSlot returns a free slot: one that is there, one of a new segment, or that of the least recently used leaf.
+// takeSlot returns a free slot: one that is there, one of a new segment, or one for which others were evicted.
 func (n *Namespace) takeSlot() (*segment, uint32, uint64, error) {
 	for {
 		n.mu.Lock()
@@ -191,7 +208,7 @@ func (n *Namespace) takeSlot() (*segment, uint32, uint64, error) {
 		if n.disk.broken.Load() {
 			return nil, 0, 0, err
 		}
-		if !n.evict() {
+		if !n.disk.store.makeRoom(n) {
 			n.disk.full.Store(true)
 			return nil, 0, 0, err
 		}
@@ -210,20 +227,6 @@ func (n *Namespace) popSlot() (*segment, uint32, bool) {
 		}
 	}
 	return nil, 0, false
-}
-
-// evict drops the least recently used leaf that nobody holds.
-func (n *Namespace) evict() bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	b := n.lru.back
-	if b == nil {
-		return false
-	}
-	n.stats.evicted.Add(1)
-	n.losses.left(b, Evicted)
-	n.drop(b)
-	return true
 }
 
 // grow adds a segment. The error wraps ErrFull or vfs.ErrNoSpace when there is no room; any other ends storing.
@@ -307,6 +310,7 @@ func (n *Namespace) sync() error {
 			errs = append(errs, err)
 		}
 	}
+	d.store.ledger.settle()
 	return errors.Join(errs...)
 }
 

@@ -24,7 +24,9 @@ func (q *Sequence) Flush() error {
 		err = q.storeTail()
 	}
 	failpoint.Here("flush: before the sync")
-	return errors.Join(err, n.sync())
+	err = errors.Join(err, n.sync())
+	n.refreshHints()
+	return err
 }
 
 // storeLate writes sealed blocks of the path that are in memory only, parents first.
@@ -102,7 +104,7 @@ func (q *Sequence) storeTail() error {
 	b.parent = node
 	n.insert(b)
 	n.dropCovered(b)
-	n.lru.push(b)
+	n.idle(b)
 	b.seg.unsynced = append(b.seg.unsynced, b)
 	return nil
 }

@@ -3,6 +3,7 @@ package kvcache
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"maps"
 	"reflect"
 	"testing"
 
@@ -128,4 +129,39 @@ func seal(file []byte) {
 		binary.LittleEndian.PutUint32(record[4:], recordCRC(&id, record))
 		off += recordBytes(n)
 	}
+}
+
+// The files beside the segments accept any bytes, and what is accepted is what would be written.
+func FuzzSideFiles(f *testing.F) {
+	h := hints{seq: 5, written: 7, uses: map[uint64]int64{1: 2, 3: 4}}
+	f.Add(h.encode())
+	f.Add(encodeWritten(20000, 5, 6))
+	n := newNamespace(&layout{}, Fingerprint{}, new(counters))
+	n.pins = map[string]*pin{"a": {label: "a", full: 64, tail: []int32{1, 2}}, "b": {label: "b"}}
+	f.Add(n.encodePins())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		// With a checksum that is right, or the fields behind it would hardly be reached.
+		if len(b) > 4 {
+			b = withChecksum(b)
+		}
+		got := decodeHints(b)
+		again := decodeHints(got.encode())
+		if again.seq != got.seq || again.written != got.written || !maps.Equal(again.uses, got.uses) {
+			t.Errorf("%+v, then %+v", got, again)
+		}
+		if pins, err := decodePins(b); err == nil {
+			m := newNamespace(&layout{}, Fingerprint{}, new(counters))
+			for _, p := range pins {
+				m.pins[p.label] = p
+			}
+			if _, err := decodePins(m.encodePins()); err != nil {
+				t.Error(err)
+			}
+		}
+		if day, today, total, err := decodeWritten(b); err == nil {
+			if d, x, y, err := decodeWritten(encodeWritten(day, today, total)); d != day || x != today || y != total || err != nil {
+				t.Error(d, x, y, err)
+			}
+		}
+	})
 }

@@ -31,6 +31,14 @@ func TestGoldenBytes(t *testing.T) {
 	full := seg[slotAt(lay, count, 0):][:lay.slotBytes]
 	packed := seg[slotAt(lay, count, 1):][:20*lay.tokenBytes]
 
+	dir := filepath.Dir(segmentPath(t, m))
+	lru, written := m.Bytes(filepath.Join(dir, "lru")), m.Bytes("/home/kv/v1/written")
+	st, n := openStore(t, m, testOptions())
+	if _, err := n.Pin("session s", ids); err != nil {
+		t.Fatal(err)
+	}
+	must(t, st.Close())
+
 	s := testSessions(m)
 	j := &Journal{sessions: s, id: fileID{1, 2, 3}, digest: sha256.New(), size: 1 << 20}
 	var journal []byte
@@ -56,8 +64,8 @@ func TestGoldenBytes(t *testing.T) {
 			}
 		}
 	}
-	fmt.Fprintf(&out, "file %s\n", filepath.Base(filepath.Dir(segmentPath(t, m))))
-	dump("META", m.Bytes(filepath.Join(filepath.Dir(segmentPath(t, m)), "META")))
+	fmt.Fprintf(&out, "file %s\n", filepath.Base(dir))
+	dump("META", m.Bytes(filepath.Join(dir, "META")))
 	dump("superblock", seg[:headerBytes])
 	dump("header of the FULL slot", seg[headerTableOff:][:headerBytes])
 	hash("FULL slot", full)
@@ -66,6 +74,9 @@ func TestGoldenBytes(t *testing.T) {
 	fmt.Fprintf(&out, "root of salt \"salt\"\n  %s\n", hexHash(rootHash(toyPrint, lay.recipeHash, []byte("salt"))))
 	dump("journal file header", head[:])
 	dump("journal records TOKENS, EDIT, FORK", journal)
+	dump("lru", lru)
+	dump("pins of both blocks, label \"session s\"", m.Bytes(filepath.Join(dir, "pins")))
+	dump("written", written)
 	fmt.Fprintf(&out, "journal of session \"s\"\n  %s\n", filepath.Base(s.path("s")))
 
 	const path = "testdata/format.golden"

@@ -187,7 +187,7 @@ func checkIndex(t *testing.T, n *Namespace) {
 		if b.seg != nil && b.parent.ids != nil && b.parent.seg == nil {
 			t.Error("a stored block whose parent is not stored")
 		}
-		if b.refs == 0 {
+		if b.refs == 0 && b.kept == 0 {
 			unreferenced++
 		}
 	}

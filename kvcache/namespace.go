@@ -24,6 +24,7 @@ type Namespace struct {
 	roots  map[Hash]*block
 	lru    blockList
 	losses losses
+	pins   map[string]*pin
 	pool   [][]byte // idle buffers of slotBytes
 	nOpen  int      // sequences not closed
 	closed bool
@@ -43,7 +44,7 @@ func NewRAM(g Geometry) (*Namespace, error) {
 }
 
 func newNamespace(lay *layout, fp Fingerprint, stats *counters) *Namespace {
-	return &Namespace{lay: lay, fp: fp, stats: stats, blocks: map[Hash]*block{}, roots: map[Hash]*block{}}
+	return &Namespace{lay: lay, fp: fp, stats: stats, blocks: map[Hash]*block{}, roots: map[Hash]*block{}, pins: map[string]*pin{}}
 }
 
 // BlockBytes returns the bytes of one block of 64 tokens, in memory and on disk, its header apart.
@@ -89,7 +90,7 @@ func (n *Namespace) Close() error {
 		err = errors.Join(err, platform.Unmap(b))
 	}
 	n.pool = nil
-	n.blocks, n.roots, n.lru = map[Hash]*block{}, map[Hash]*block{}, blockList{}
+	n.blocks, n.roots, n.lru, n.pins = map[Hash]*block{}, map[Hash]*block{}, blockList{}, map[string]*pin{}
 	if n.disk != nil {
 		n.disk.broken.Store(true)
 	}

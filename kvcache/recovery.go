@@ -51,6 +51,7 @@ func (d *disk) recover(n *Namespace, inputs []byte) error {
 		found = append(found, blocks...)
 	}
 	d.index(n, found)
+	d.loadPins(n)
 	return nil
 }
 
@@ -92,7 +93,7 @@ func (d *disk) createMeta(n *Namespace, inputs []byte) error {
 		return err
 	}
 	failpoint.Here("META: renamed")
-	n.stats.headerBytes.Add(uint64(len(b)))
+	d.store.wrote(len(b))
 	return errors.Join(fsys.SyncDir(d.dir), fsys.SyncDir(d.store.kvDir()))
 }
 
@@ -162,24 +163,7 @@ func (d *disk) index(n *Namespace, found []*block) {
 		n.insert(b)
 		kept = append(kept, b)
 	}
-	// A block counts as used when anything below it was written. Deepest first, so that maxima travel up.
-	used := make(map[*block]uint64, len(kept))
-	for _, b := range slices.Backward(kept) {
-		used[b] = max(used[b], b.seq)
-		used[b.parent] = max(used[b.parent], used[b])
-	}
-	slices.SortStableFunc(kept, func(a, b *block) int {
-		if used[a] != used[b] {
-			if used[a] < used[b] {
-				return -1
-			}
-			return 1
-		}
-		return b.firstPos - a.firstPos
-	})
-	for _, b := range kept {
-		n.lru.push(b)
-	}
+	d.order(n, slices.Clone(kept))
 	parents := map[*block]bool{}
 	for _, b := range kept {
 		if !b.full() && !parents[b.parent] {

@@ -86,6 +86,11 @@ func (s *Sessions) scrub(f vfs.File, name string, store *Store) (done Scrubbed, 
 	})
 	for _, n := range spaces {
 		if err == nil {
+			if err = n.Unpin(SessionPin(name)); errors.Is(err, ErrNoPin) || errors.Is(err, ErrNotDurable) {
+				err = nil
+			}
+		}
+		if err == nil {
 			err = n.scrub(trailOf(c, rootHash(n.fp, n.lay.recipeHash, nil)), used, &done)
 		}
 	}
@@ -150,7 +155,7 @@ func (n *Namespace) takeOut(gone trail, used map[*block]bool) (victims []*block,
 		return cmp.Compare(a.seq, b.seq)
 	})
 	for _, b := range all {
-		if used[b] || b.refs > 0 || len(b.children) > 0 {
+		if used[b] || b.refs > 0 || b.kept > 0 || len(b.children) > 0 {
 			kept++
 			continue
 		}

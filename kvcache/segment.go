@@ -108,7 +108,7 @@ func (d *disk) createSegment(lay *layout, fp Fingerprint, name string, slotCount
 		_ = fs.Remove(tmp) // swept at the next opening otherwise
 		return nil, errors.Join(fmt.Errorf("segment %s: %w", name, err), f.Close())
 	}
-	d.store.stats.headerBytes.Add(2 * headerBytes)
+	d.store.wrote(2 * headerBytes)
 	d.store.stats.syncs.Add(1)
 	s := newSegment(f, name, &sb, lay)
 	for slot := slotCount - 1; slot >= 0; slot-- {

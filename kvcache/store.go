@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"kvasir/platform/vfs"
@@ -20,6 +21,9 @@ type Options struct {
 	MaxBytes int64
 	// MinFree is the space that stays free on the file system; 0: 5 % of it, at least 512 MiB; negative: none.
 	MinFree int64
+	// DailyBytes bounds what is written to disk in a UTC day; what comes later stays in memory until the day ends. 0: 16 GiB;
+	// negative: no bound.
+	DailyBytes int64
 	// Warn is told, once per cause, that blocks go to memory instead of the disk. It may be nil; it must not call the store.
 	Warn func(error)
 	// Now and Random replace the clock and the source of segment ids in tests.
@@ -55,9 +59,14 @@ type Store struct {
 	opt      Options
 	stats    *counters
 	readOnly bool
-	lock     vfs.File // nil: blocks live in memory only
+	lock     vfs.File     // nil: blocks live in memory only
+	lastUse  atomic.Int64 // of any block, in Unix ms
+	ledger   *ledger
 
-	mu         sync.Mutex // guards what follows; taken after no other lock but disk.growMu
+	pinMu      sync.Mutex // one changes pins at a time
+	evictMu    sync.Mutex // one makes room at a time
+	mu         sync.Mutex // guards what follows; taken before the locks of namespaces
+	complete   bool       // every namespace on disk is open
 	used       int64      // bytes of all segment files
 	status     Status
 	warned     map[string]bool
@@ -86,6 +95,12 @@ func Open(fsys vfs.FS, home string, opt Options) (*Store, error) {
 		s.lock.Close()
 		s.lock = nil
 	}
+	if s.lock != nil && !s.readOnly && s.used > s.opt.MaxBytes {
+		if _, err := s.shrink(s.opt.MaxBytes); err != nil {
+			s.degrade(ReadOnly, "open", err)
+			s.readOnly = true
+		}
+	}
 	return s, nil
 }
 
@@ -96,7 +111,9 @@ func newStore(fsys vfs.FS, home string, opt Options) *Store {
 	if opt.Random == nil {
 		opt.Random = rand.Reader
 	}
-	return &Store{fs: fsys, home: home, opt: opt, stats: new(counters), warned: map[string]bool{}, open: map[Hash]*Namespace{}}
+	s := &Store{fs: fsys, home: home, opt: opt, stats: new(counters), warned: map[string]bool{}, open: map[Hash]*Namespace{}}
+	s.ledger = s.newLedger()
+	return s
 }
 
 func (s *Store) kvDir() string  { return filepath.Join(s.home, "kv", "v1") }
@@ -146,6 +163,7 @@ func (s *Store) prepare() error {
 			s.used += bytes
 		}
 	}
+	s.ledger.load()
 	space, err := s.space()
 	if err != nil {
 		return err
@@ -271,10 +289,11 @@ func (s *Store) Close() error {
 	}
 	s.closed = true
 	for _, n := range s.namespaces {
+		n.writeHints()
 		err = errors.Join(err, n.Close(), n.closeFiles())
 	}
 	if s.lock != nil {
-		err = errors.Join(err, s.lock.Close())
+		err = errors.Join(err, s.ledger.close(), s.lock.Close())
 	}
 	return err
 }

@@ -15,6 +15,8 @@ type Survey struct {
 	UsedBytes  int64 // of all segment files, also of those that cannot be used
 	MaxBytes   int64 // the cap
 	MinFree    int64 // the free-space floor
+	DailyBytes int64 // what may be written in a day; negative: no bound
+	Written    Written
 	Space      platform.Space
 }
 
@@ -27,7 +29,9 @@ type NamespaceSurvey struct {
 	Bytes     int64 // of its segment files
 	LiveBytes int64 // of these, in slots that hold a block
 	LastUse   time.Time
-	SetAside  []error // why segments are not used, one for each
+	Pins      []Pin
+	Pinned    int64   // bytes of the cap that pinned blocks take
+	SetAside  []error // why files are not used, one for each
 }
 
 // Look surveys the store of a home. It takes no lock, changes nothing and reads headers only, so that it can run beside the
@@ -38,7 +42,7 @@ func Look(fsys vfs.FS, home string, opt Options) (*Survey, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &Survey{UsedBytes: s.used, MaxBytes: s.opt.MaxBytes, MinFree: max(s.opt.MinFree, 0)}
+	v := &Survey{UsedBytes: s.used, MaxBytes: s.opt.MaxBytes, MinFree: max(s.opt.MinFree, 0), DailyBytes: s.ledger.limit, Written: s.ledger.written()}
 	if v.Space, err = s.space(); err != nil {
 		return nil, err
 	}
@@ -76,8 +80,27 @@ func (s *Store) survey(st Stored) NamespaceSurvey {
 	for _, b := range n.blocks {
 		v.Tokens += len(b.ids)
 	}
+	v.Pins = n.Pins()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	v.Pinned = n.pinnedBytes()
+	if back := n.lastUse(); !back.IsZero() {
+		v.LastUse = back
+	}
 	v.LiveBytes = int64(v.Blocks) * int64(n.lay.slotBytes)
 	return v
+}
+
+// lastUse returns when any block was used last. Needs n.mu.
+func (n *Namespace) lastUse() (at time.Time) {
+	var last int64
+	for _, b := range n.blocks {
+		last = max(last, b.used)
+	}
+	if last > 0 {
+		at = time.UnixMilli(last)
+	}
+	return at
 }
 
 // segmentFiles returns the size of the segment files in a directory, and when the last of them was written.
