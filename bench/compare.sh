@@ -6,7 +6,8 @@
 #
 # MODELS lists SHAPE:TYPE pairs, TESTS the tests (pp256, tg32, tg32@d8192), THREADS the thread counts. DIR keeps the peer
 # and the models between runs. KERNELS names kvasir's kernel variant and PEER_CPU the generation of llama.cpp's library
-# to leave, to compare on fewer features than this processor has (avx2 and haswell, say).
+# to leave, to compare on fewer features than this processor has (avx2 and haswell, say). Where the page cache may be
+# dropped (as root) it is, before each model, and kvasir reads the model first, as after a boot.
 set -eu
 cd "$(dirname "$0")/.."
 runs=${1:-5}
@@ -25,6 +26,8 @@ fi
 kv() { KVASIR_KERNELS=${KERNELS:-} KVASIR_HOME=$dir/home "$dir/kvasir" bench -m "$1" -t "$t" -r "$each" -o json "$2" "$3" "$4" "$5" "$6" "$7"; }
 for model in $models; do
 	file=$(model_file "$model")
+	sync
+	[ ! -w /proc/sys/vm/drop_caches ] || echo 3 >/proc/sys/vm/drop_caches
 	for t in $threads; do
 		for test in $tests; do
 			depth=0 gen=0 prompt=0
