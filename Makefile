@@ -8,6 +8,7 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unk
 LDFLAGS   = -s -w -X kvasir/internal/buildinfo.version=$(VERSION)
 TARGETS   = linux/amd64 linux/arm64 linux/arm/7 linux/riscv64
 FUZZTIME ?= 20s
+FUZZTIME_STORE ?= $(FUZZTIME)
 QEMU     ?= qemu-aarch64-static
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
@@ -44,8 +45,8 @@ test-arm64: ## the arm64 kernels and golden bits under qemu-user, without and wi
 	GOARCH=arm64 $(GO) test -c -o dist/arm64/ $(ARM64_PACKAGES)
 	@sh testdata/arm64.sh $(QEMU) dist/arm64 $(ARM64_PACKAGES)
 
-fuzz: ## every fuzz target for FUZZTIME each
-	@sh testdata/fuzz.sh $(FUZZTIME)
+fuzz: ## every fuzz target for FUZZTIME each, those of kvcache for FUZZTIME_STORE
+	@sh testdata/fuzz.sh $(FUZZTIME) $(FUZZTIME_STORE)
 
 crash-long: ## 2,000 rounds of kill -9 (about 5 minutes)
 	set -o pipefail; KVASIR_KILL_ROUNDS=2000 $(GO) test -count=1 -timeout 30m ./internal/e2e -run TestKilledAnswerGoesOn -v | grep -v -e '^=== RUN' -e '^    --- PASS'

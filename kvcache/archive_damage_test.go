@@ -197,8 +197,8 @@ func TestForgedArchivesAreRefused(t *testing.T) {
 		"text in a session":        {session().start(ids).add(tagText).finished(), "not expected"},
 		"a damaged META":           {session().start(ids).add(tagMeta, append(encodeMeta(lay, toyPrint, nil), 0)...).finished(), "META"},
 		"another model's rows":     {session().start(ids).add(tagMeta, encodeMeta(lay, Fingerprint{9}, nil)...).finished(), "rows of model"},
-		"rows of terabytes":        {session().start(ids).add(tagMeta, encodeMeta(&layout{recipe: hugeRecipe}, toyPrint, nil)...).finished(), "per block"},
-		"a million heads":          {session().start(ids).add(tagMeta, encodeMeta(&layout{recipe: headsRecipe}, toyPrint, nil)...).finished(), "kv heads"},
+		"rows of terabytes":        {session().start(ids).add(tagMeta, encodeMeta(&layout{recipe: hugeRecipe, recipeHash: recipeHash(hugeRecipe)}, toyPrint, nil)...).finished(), "per block"},
+		"a million heads":          {session().start(ids).add(tagMeta, encodeMeta(&layout{recipe: headsRecipe, recipeHash: recipeHash(headsRecipe)}, toyPrint, nil)...).finished(), "kv heads"},
 		"rows kept in memory": {session().start(ids).add(tagMeta, encodeMeta(func() *layout {
 			l, err := newLayout(Geometry{Layers: []Layer{{NKVHeads: 1, HeadDim: 8, K: quant.KVF32, V: quant.KVF32}}})
 			must(t, err)

@@ -1,10 +1,14 @@
 package kvcache
 
 import (
+	"bytes"
 	"encoding/binary"
+	"errors"
 	"hash/crc32"
 	"maps"
+	"path/filepath"
 	"reflect"
+	"slices"
 	"testing"
 
 	"kvasir/platform/vfs/memfs"
@@ -40,12 +44,20 @@ func FuzzSlotHeader(f *testing.F) {
 	})
 }
 
-// FuzzMeta: no META panics, and one that is accepted accounts for every byte.
+// FuzzMeta: no META panics, and one that is accepted accounts for every byte and names a geometry that can be used, or none. The
+// fuzzer gets checksum and hash for free.
 func FuzzMeta(f *testing.F) {
-	lay, _ := newLayout(toyGeometry)
-	f.Add(encodeMeta(lay, toyPrint, []byte("inputs")))
+	m := memfs.New()
+	fill(f, m, testOptions(), tokens(70, 1))
+	f.Add(m.Bytes(filepath.Join(filepath.Dir(segmentPath(f, m)), "META")))
 	f.Add([]byte(metaMagic))
 	f.Fuzz(func(t *testing.T, b []byte) {
+		if len(b) >= metaFixedBytes {
+			if n := uint64(binary.LittleEndian.Uint32(b[80:])); n <= uint64(len(b)-metaFixedBytes) {
+				h := recipeHash(b[metaFixedBytes:][:n])
+				copy(b[48:], h[:])
+			}
+		}
 		if len(b) >= 4 {
 			binary.LittleEndian.PutUint32(b[len(b)-4:], crc32.Checksum(b[:len(b)-4], castagnoli))
 		}
@@ -53,7 +65,37 @@ func FuzzMeta(f *testing.F) {
 		if err == nil && metaFixedBytes+len(recipe)+len(inputs)+4 != len(b) {
 			t.Fatalf("recipe of %d and inputs of %d bytes in %d", len(recipe), len(inputs), len(b))
 		}
+		if err == nil {
+			checkRecipe(t, recipe)
+		}
 	})
+}
+
+// checkRecipe reads recipe bytes; what is accepted is what encodeRecipe writes, and fits the bounds of a slot.
+func checkRecipe(t *testing.T, recipe []byte) {
+	lay, err := decodeRecipe(recipe)
+	if err != nil {
+		return
+	}
+	if !bytes.Equal(lay.recipe, recipe) || lay.payloadBytes > maxSlotBytes || lay.slotBytes%slotAlign != 0 || lay.slotBytes < lay.payloadBytes {
+		t.Fatalf("recipe % x is read as % x, payload of %d bytes, slot of %d", recipe, lay.recipe, lay.payloadBytes, lay.slotBytes)
+	}
+	for i, spans := range lay.layers {
+		for _, s := range spans {
+			if s.off < 0 || s.n < 0 || s.off+s.n > lay.payloadBytes {
+				t.Fatalf("layer %d at %d, %d bytes of %d", i, s.off, s.n, lay.payloadBytes)
+			}
+		}
+	}
+}
+
+// FuzzGeometry: no recipe panics or makes us allocate more than it justifies.
+func FuzzGeometry(f *testing.F) {
+	lay, _ := newLayout(toyGeometry)
+	f.Add(lay.recipe)
+	big, _ := newLayout(qwen)
+	f.Add(big.recipe)
+	f.Fuzz(checkRecipe)
 }
 
 // FuzzSuperblock: none panics, and one that is accepted fits its file.
@@ -112,6 +154,102 @@ func FuzzJournal(f *testing.F) {
 		if n := len(c.Turns); n == 0 || c.Turns[n-1].Text != "go on" {
 			t.Fatal("a turn that was acknowledged is not read")
 		}
+	})
+}
+
+// FuzzJournalFile: the same for whole files, heads included. The first byte says whether the heads get their checksums for free.
+func FuzzJournalFile(f *testing.F) {
+	m := memfs.New()
+	path := journalOf(f, m, "s", 3)
+	whole := m.Bytes(path)
+	f.Add(append([]byte{1}, whole[:recordsOff+1200]...))
+	f.Add(append([]byte{0}, whole[:recordsOff+100]...))
+	f.Add([]byte{1})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if len(b) == 0 {
+			return
+		}
+		file := slices.Clone(b[1:])
+		for _, off := range []int{0, journalCopy} {
+			if b[0]&1 != 0 && len(file) >= off+journalHead {
+				binary.LittleEndian.PutUint32(file[off+60:], crc32.Checksum(file[off:off+60], castagnoli))
+			}
+		}
+		m := memfs.New()
+		s := testSessions(m)
+		must(t, m.MkdirAll(s.dir()))
+		m.Put(path, slices.Clone(file))
+		if _, err := s.List(); err != nil {
+			t.Fatal(err)
+		}
+		j, c, err := s.Open("s")
+		if errors.Is(err, ErrNoSession) {
+			j, err = s.Create("s")
+			must(t, err)
+			c = &Conversation{}
+		} else if err != nil {
+			if !slices.Equal(m.Bytes(path), file) {
+				t.Fatalf("a journal that cannot be used was changed: %v", err)
+			}
+			return
+		}
+		n := len(c.Turns)
+		must(t, j.Turn("user", "go on", nil))
+		must(t, j.Close())
+		if c := read(t, s, "s"); len(c.Turns) <= n-1 || len(c.Turns) == 0 || c.Turns[len(c.Turns)-1].Text != "go on" {
+			t.Fatalf("%d turns, then %+v", n, c)
+		}
+	})
+}
+
+// FuzzSegment: a segment with any bytes anywhere. No row of another path is ever served (I1), opening and computing succeed (I3), and
+// what is stored again is found again. The input is patches on a real segment: where, how much, and with what; odd places make
+// the checksum of the header or superblock they fall in good again.
+func FuzzSegment(f *testing.F) {
+	base := memfs.New()
+	opt := func() Options {
+		o := testOptions()
+		o.MaxBytes = 512 << 10
+		return o
+	}
+	ids := tokens(3*64+40, 1)
+	fill(f, base, opt(), ids, tokens(150, 5))
+	path := segmentPath(f, base)
+	patch := func(off uint32, free bool, b string) []byte {
+		p := binary.LittleEndian.AppendUint32(nil, off<<1)
+		if free {
+			p[0] |= 1
+		}
+		return append(append(p, byte(len(b))), b...)
+	}
+	f.Add(patch(headerTableOff+headerBytes+36, true, "\x00\x00\x00\x00"))
+	f.Add(patch(headerTableOff+10, true, "\x02\x01\x20"))
+	f.Add(append(patch(104, true, "\xff\xff"), patch(superblockCopy+104, true, "\xff\xff")...))
+	f.Add(patch(200<<10, false, "any"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m := base.Clone()
+		seg := m.Bytes(path)
+		for len(b) >= 5 {
+			at, free, n := int(binary.LittleEndian.Uint32(b)>>1)%len(seg), b[0]&1 != 0, min(int(b[4]), len(b)-5)
+			copy(seg[at:], b[5:5+n])
+			b = b[5+n:]
+			first := at / headerBytes * headerBytes
+			if free && (first == 0 || first >= superblockCopy && first < int(dataOff(21))) && first+headerBytes <= len(seg) {
+				h := seg[first:][:headerBytes]
+				binary.LittleEndian.PutUint32(h[crcOff:], crc32.Checksum(h[:crcOff], castagnoli))
+			}
+		}
+		s, n := openStore(t, m, opt())
+		for _, path := range [][]int32{ids, tokens(150, 5), tokens(100, 7)} {
+			q := n.NewSequence(nil)
+			match(t, q, path)
+			compute(t, q, path, 50)
+			checkRows(t, q)
+			_ = q.Flush() // there may be no room beside a segment that is set aside
+			must(t, q.Close())
+		}
+		closeAll(t, s)
+		reopened(t, m, ids)
 	})
 }
 

@@ -1,7 +1,6 @@
 package kvcache
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -120,7 +119,7 @@ func newLayout(g Geometry) (*layout, error) {
 	}
 	lay.place()
 	lay.recipe = lay.encodeRecipe()
-	lay.recipeHash = sha256.Sum256(append([]byte("kvasir kv recipe 1\n"), lay.recipe...))
+	lay.recipeHash = recipeHash(lay.recipe)
 	return lay, nil
 }
 

@@ -15,6 +15,11 @@ type Fingerprint [32]byte
 
 const blockDomain = "kvasir kv block 1\n"
 
+// recipeHash names a geometry.
+func recipeHash(recipe []byte) Hash {
+	return sha256.Sum256(append([]byte("kvasir kv recipe 1\n"), recipe...))
+}
+
 // rootHash is the parent of the first block of every path with this salt.
 func rootHash(fp Fingerprint, recipe Hash, salt []byte) Hash {
 	b := append([]byte("kvasir kv root 1\n"), fp[:]...)

@@ -272,5 +272,9 @@ func decodeMeta(b []byte) (fp Fingerprint, recipe, inputs []byte, err error) {
 		return fp, nil, nil, fmt.Errorf("META: %w: checksum %08x, want %08x", errSegment, got, want)
 	}
 	copy(fp[:], b[16:])
-	return fp, body[metaFixedBytes : metaFixedBytes+nRecipe], body[metaFixedBytes+nRecipe:], nil
+	recipe, inputs = body[metaFixedBytes:metaFixedBytes+nRecipe], body[metaFixedBytes+nRecipe:]
+	if recipeHash(recipe) != Hash(b[48:80]) {
+		return fp, nil, nil, fmt.Errorf("META: %w: the recipe is not that of the recipe hash", errSegment)
+	}
+	return fp, recipe, inputs, nil
 }
