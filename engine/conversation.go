@@ -216,14 +216,21 @@ func (c *Conversation) rewindStream(t *Turn) {
 // JoinTurns returns the turns of a journal as a reader sees them: parts of one answer joined, roles as stored.
 func JoinTurns(past []kvcache.Turn) []Turn {
 	var ts []Turn
+	var text []byte // of the turn that is last
 	for i, t := range past {
 		if n := len(ts); n == 0 || !t.Generated || !ts[n-1].CutOff {
-			ts = append(ts, Turn{Role: t.Role})
+			if n > 0 {
+				ts[n-1].Text = string(text)
+			}
+			ts, text = append(ts, Turn{Role: t.Role}), text[:0]
 		}
 		last := &ts[len(ts)-1]
-		last.Text += t.Text
+		text = append(text, t.Text...)
 		last.Tokens += len(t.IDs)
 		last.CutOff, last.Stored, last.sampler = cutOff(t), i+1, t.Sampler
+	}
+	if n := len(ts); n > 0 {
+		ts[n-1].Text = string(text)
 	}
 	return ts
 }

@@ -94,10 +94,13 @@ func (s *Sessions) compose(name string, write func(*Journal) error) error {
 		return err
 	}
 	path := s.path(name)
-	left := unfinished(path)
-	f, err := s.fs.OpenFile(left, vfs.Write|vfs.Create|vfs.Excl)
+	var f vfs.File
+	left, err := s.unfinished()
+	if err == nil {
+		f, err = s.fs.OpenFile(left, vfs.Write|vfs.Create|vfs.Excl)
+	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("session %q: %w", name, err), s.fs.Remove(path), retire(claim))
+		return errors.Join(fmt.Errorf("session %q: %w", name, err), s.fs.Remove(path), claim.Close())
 	}
 	j := &Journal{sessions: s, file: f, digest: sha256.New(), end: recordsOff, gather: true}
 	if err = f.Lock(); err == nil { // until it has its name: what nobody has locked is swept
@@ -111,7 +114,7 @@ func (s *Sessions) compose(name string, write func(*Journal) error) error {
 	} else {
 		err = s.fs.SyncDir(s.dir())
 	}
-	return errors.Join(err, j.Close(), retire(claim))
+	return errors.Join(err, j.Close(), claim.Close())
 }
 
 // whole writes a journal, durably.

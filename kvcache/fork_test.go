@@ -3,12 +3,15 @@ package kvcache
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -107,7 +110,11 @@ func (h *heldSession) act(t *testing.T, r *rand.Rand, at time.Time) {
 // Random turns, cut-off answers, restarts, rewinds, forks of open and closed sessions and removals, compared with lists of
 // turns: nothing that is done to one session shows in another (I2, I8).
 func TestForksAndRewindsAgainstModel(t *testing.T) {
-	for seed := range uint64(20) {
+	seeds := uint64(20)
+	if testing.Short() {
+		seeds = 3
+	}
+	for seed := range seeds {
 		r := rand.New(rand.NewPCG(seed, 5))
 		m := memfs.New()
 		m.NoRecord = true
@@ -317,4 +324,83 @@ func TestForkRewindRemoveCrashes(t *testing.T) {
 		}
 	}
 	t.Logf("%d images", images)
+}
+
+// Forks, new sessions and removals of one name at once, as by several processes: one of them has the name at a time, and whoever has
+// it writes to the file that the others read.
+func TestOneNameManyHands(t *testing.T) {
+	s := NewSessions(vfs.OS(), t.TempDir())
+	j := create(t, s, "parent")
+	must(t, errors.Join(j.Turn("user", "of the parent", []int32{1}), j.Close()))
+	parent := read(t, s, "parent")
+	end := time.Now().Add(300 * time.Millisecond)
+	var wg sync.WaitGroup
+	var made, forked, removed atomic.Int32
+	busy := func(err error) bool {
+		for _, e := range []error{ErrExists, ErrNoSession, vfs.ErrLocked, fs.ErrNotExist, fs.ErrExist} {
+			if errors.Is(err, e) {
+				return true
+			}
+		}
+		return false
+	}
+	for hand := range 6 {
+		wg.Go(func() {
+			for time.Now().Before(end) {
+				var err error
+				switch hand % 3 {
+				case 0:
+					var j *Journal
+					if j, err = s.Create("x"); err != nil {
+						break
+					}
+					made.Add(1)
+					text := fmt.Sprint("of hand ", hand)
+					err = j.Turn("user", text, nil)
+					if c, err := s.Read("x"); err != nil || len(c.Turns) != 1 || c.Turns[0].Text != text {
+						t.Errorf("what was written to the session is not there: %+v, %v", c, err)
+					}
+					err = errors.Join(err, j.Close())
+				case 1:
+					if err = s.Fork(parent, "x", 1); err == nil {
+						forked.Add(1)
+					}
+				case 2:
+					if err = s.Remove("x"); err == nil {
+						removed.Add(1)
+					}
+				}
+				if err != nil && !busy(err) {
+					t.Error(err)
+				}
+				time.Sleep(time.Duration(rand.IntN(1000)) * time.Microsecond)
+			}
+		})
+	}
+	wg.Wait()
+	if n := made.Load() + forked.Load() - removed.Load(); n != 0 && n != 1 || made.Load()+forked.Load() == 0 {
+		t.Errorf("%d made, %d forked, %d removed", made.Load(), forked.Load(), removed.Load())
+	}
+	t.Logf("%d made, %d forked, %d removed", made.Load(), forked.Load(), removed.Load())
+}
+
+// Without space there is no fork, and nothing of it is left.
+func TestForkOnAFullDisk(t *testing.T) {
+	m := memfs.New()
+	s := testSessions(m)
+	longSession(t, s, "long", 30<<10)
+	c, before := read(t, s, "long"), len(m.Files())
+	s.dropBallast()
+	m.Limit = int64(len(m.Bytes(s.path("long"))) + 2*journalExtent)
+	if err := s.Fork(c, "fork", len(c.Turns)); !errors.Is(err, vfs.ErrNoSpace) {
+		t.Errorf("fork: %v", err)
+	}
+	if files := m.Files(); len(files) != before-1 { // the ballast
+		t.Errorf("left: %v", files)
+	}
+	m.Limit = 0
+	must(t, s.Fork(c, "fork", len(c.Turns)))
+	if got := read(t, s, "fork"); !sameTurns(got.Turns, c.Turns) {
+		t.Error("the fork differs")
+	}
 }

@@ -1,6 +1,8 @@
 package kvcache
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -13,23 +15,32 @@ import (
 // stay in the store until they are evicted. Whenever the process or the power dies, the session is there whole or not at all.
 // The error wraps ErrName, ErrNoSession, vfs.ErrLocked...
 func (s *Sessions) Remove(name string) error {
-	s.sweep()
-	f, err := s.openFile(name, vfs.Write)
+	f, err := s.openToRemove(name)
 	if err != nil {
 		return err
 	}
-	if err = f.Lock(); err == nil {
-		err = s.erase(f, s.path(name))
-	}
-	if err != nil {
+	if err := s.erase(f, s.path(name)); err != nil {
 		return errors.Join(fmt.Errorf("session %q: %w", name, err), f.Close())
 	}
 	return nil
 }
 
+// openToRemove opens the file of a session and locks it. One that never had a record is no session, and goes at once.
+func (s *Sessions) openToRemove(name string) (vfs.File, error) {
+	s.sweep()
+	f, err := s.openLocked(name)
+	if err == nil && neverBegun(f) {
+		err = errors.Join(fmt.Errorf("%w: %q", ErrNoSession, name), s.fs.Remove(s.path(name)), f.Close())
+	}
+	return f, err
+}
+
 // erase removes the locked journal at path, and closes it. It loses its name first, at once; then its text.
 func (s *Sessions) erase(f vfs.File, path string) error {
-	left := unfinished(path)
+	left, err := s.unfinished()
+	if err != nil {
+		return err
+	}
 	if err := s.fs.Rename(path, left); err != nil {
 		return err
 	}
@@ -42,7 +53,7 @@ func (s *Sessions) erase(f vfs.File, path string) error {
 	if err := s.fs.Remove(left); err != nil {
 		return err
 	}
-	return errors.Join(s.fs.SyncDir(s.dir()), retire(f))
+	return errors.Join(s.fs.SyncDir(s.dir()), f.Close())
 }
 
 // zero overwrites a whole file, durably.
@@ -56,9 +67,13 @@ func (s *Sessions) zero(f vfs.File) error {
 
 const unfinishedSuffix = ".tmp"
 
-// unfinished is the name of a journal that is being made or removed.
-func unfinished(path string) string {
-	return strings.TrimSuffix(path, journalSuffix) + unfinishedSuffix
+// unfinished returns a name for a journal that is being made or removed: one that no other call uses.
+func (s *Sessions) unfinished() (string, error) {
+	var b [16]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		return "", err
+	}
+	return filepath.Join(s.dir(), hex.EncodeToString(b[:])+unfinishedSuffix), nil
 }
 
 // sweep removes what processes left that died in making or removing a session (rule J8). What cannot be removed stays for the next one.

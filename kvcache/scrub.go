@@ -23,15 +23,12 @@ type Scrubbed struct {
 // After any other error the session is there as before, and the removal can be repeated.
 func (s *Sessions) RemoveRows(name string, store *Store) (Scrubbed, error) {
 	var done Scrubbed
-	s.sweep()
-	f, err := s.openFile(name, vfs.Write)
+	f, err := s.openToRemove(name)
 	if err != nil {
 		return done, err
 	}
-	if err = f.Lock(); err == nil {
-		if done, err = s.scrub(f, name, store); err == nil {
-			err = s.erase(f, s.path(name))
-		}
+	if done, err = s.scrub(f, name, store); err == nil {
+		err = s.erase(f, s.path(name))
 	}
 	if err != nil {
 		return done, errors.Join(fmt.Errorf("session %q: %w", name, err), f.Close())
@@ -46,7 +43,7 @@ func (s *Sessions) scrub(f vfs.File, name string, store *Store) (done Scrubbed, 
 		return done, nil
 	}
 	c, err := s.read(f, name)
-	if errors.Is(err, ErrJournal) || errors.Is(err, ErrNoSession) {
+	if errors.Is(err, ErrJournal) {
 		done.Why = err
 		return done, nil
 	}

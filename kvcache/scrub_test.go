@@ -193,7 +193,11 @@ func TestRemoveRowsAgainAfterAFailure(t *testing.T) {
 // Random sessions that branch, go on, take back and are removed: a removal takes all that only the removed one ever used, and
 // nothing that another session uses.
 func TestRemoveRowsAgainstModel(t *testing.T) {
-	for seed := range uint64(25) {
+	seeds := uint64(25)
+	if testing.Short() {
+		seeds = 4
+	}
+	for seed := range seeds {
 		r := rand.New(rand.NewPCG(seed, 3))
 		m := memfs.New()
 		m.NoRecord = true

@@ -41,7 +41,7 @@ func (s *Sessions) Create(name string) (*Journal, error) {
 	failpoint.Here("session: empty file")
 	j := &Journal{sessions: s, file: f, digest: sha256.New(), end: recordsOff}
 	if err := j.start(name); err != nil {
-		return nil, errors.Join(fmt.Errorf("session %q: %w", name, err), s.fs.Remove(s.path(name)), retire(f))
+		return nil, errors.Join(fmt.Errorf("session %q: %w", name, err), s.fs.Remove(s.path(name)), f.Close())
 	}
 	return j, nil
 }
@@ -56,24 +56,34 @@ func (s *Sessions) claim(name string) (vfs.File, error) {
 		return nil, err
 	}
 	s.makeBallast()
-	f, err := s.fs.OpenFile(s.path(name), vfs.Write|vfs.Create)
+	f, err := s.lock(func() (vfs.File, error) { return s.fs.OpenFile(s.path(name), vfs.Write|vfs.Create) })
+	if errors.Is(err, vfs.ErrLocked) {
+		return nil, fmt.Errorf("%w: %q", ErrExists, name)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if err := f.Lock(); err != nil || !neverBegun(f) {
-		if err == nil || errors.Is(err, vfs.ErrLocked) {
-			err = fmt.Errorf("%w: %q", ErrExists, name)
-		}
-		return nil, errors.Join(err, f.Close())
+	if !neverBegun(f) {
+		return nil, errors.Join(fmt.Errorf("%w: %q", ErrExists, name), f.Close())
 	}
 	return f, nil
 }
 
-// retire closes a locked file that has lost its name. Whoever opened it before and waits for its lock must not take it for
-// one that is to be begun: a length that no such file has keeps it from that.
-func retire(f vfs.File) error {
-	_ = f.Truncate(2 * journalExtent)
-	return f.Close()
+// lock returns a locked file. One that was removed or replaced before its lock could be had is opened anew.
+func (s *Sessions) lock(open func() (vfs.File, error)) (vfs.File, error) {
+	for range 100 {
+		f, err := open()
+		if err != nil {
+			return nil, err
+		}
+		if err = f.Lock(); err == nil {
+			return f, nil
+		}
+		if err = errors.Join(err, f.Close()); !isNotExist(err) {
+			return nil, err
+		}
+	}
+	return nil, vfs.ErrLocked // never the same file twice: somebody is quicker every time
 }
 
 // start writes a new journal that is locked, durably.
@@ -132,7 +142,7 @@ func neverBegun(f vfs.File) bool {
 // Open opens a session to go on with it, and returns what it holds so far. An incomplete last turn is still open: further Tokens
 // belong to it. The error wraps ErrName, ErrNoSession, ErrJournal, vfs.ErrLocked...
 func (s *Sessions) Open(name string) (*Journal, *Conversation, error) {
-	f, err := s.openFile(name, vfs.Write)
+	f, err := s.openLocked(name)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -154,10 +164,16 @@ func (s *Sessions) openFile(name string, flag vfs.Flag) (vfs.File, error) {
 	return f, err
 }
 
-func (s *Sessions) resume(f vfs.File, name string) (*Journal, *Conversation, error) {
-	if err := f.Lock(); err != nil {
-		return nil, nil, err
+// openLocked opens the file of a session to change it.
+func (s *Sessions) openLocked(name string) (vfs.File, error) {
+	f, err := s.lock(func() (vfs.File, error) { return s.openFile(name, vfs.Write) })
+	if errors.Is(err, vfs.ErrLocked) {
+		err = fmt.Errorf("session %q: %w", name, err)
 	}
+	return f, err
+}
+
+func (s *Sessions) resume(f vfs.File, name string) (*Journal, *Conversation, error) {
 	c, err := s.read(f, name)
 	if err != nil {
 		return nil, nil, err

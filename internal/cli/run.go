@@ -44,7 +44,7 @@ func (a *app) run(c *cli.Context) error {
 		return usagef("--continue needs --session")
 	}
 	if again { // or opening it would make it
-		if err := a.exists(session); err != nil {
+		if _, _, err := a.session(session); err != nil {
 			return err
 		}
 	}

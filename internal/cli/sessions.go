@@ -43,13 +43,14 @@ func (a *app) sessions() (*kvcache.Sessions, error) {
 	return kvcache.NewSessions(vfs.OS(), home), nil
 }
 
-// exists returns an error unless there is a session of that name.
-func (a *app) exists(session string) error {
+// session reads the session of that name.
+func (a *app) session(name string) (*kvcache.Sessions, *kvcache.Conversation, error) {
 	s, err := a.sessions()
-	if err == nil {
-		_, err = s.Read(session)
+	if err != nil {
+		return nil, nil, err
 	}
-	return err
+	past, err := s.Read(name)
+	return s, past, err
 }
 
 // sessionLine is one session in a list.

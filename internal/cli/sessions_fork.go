@@ -34,11 +34,7 @@ func (a *app) sessionsFork(c *cli.Context) error {
 	if c.Args().Len() != 2 {
 		return usagef("sessions fork takes the NAME of a session and that of the NEW one")
 	}
-	s, err := a.sessions()
-	if err != nil {
-		return err
-	}
-	past, err := s.Read(c.Args().First())
+	s, past, err := a.session(c.Args().First())
 	if err != nil {
 		return err
 	}

@@ -53,11 +53,7 @@ func (a *app) sessionsShow(c *cli.Context) error {
 	if c.Args().Len() != 1 {
 		return usagef("sessions show takes one NAME")
 	}
-	s, err := a.sessions()
-	if err != nil {
-		return err
-	}
-	past, err := s.Read(c.Args().First())
+	s, past, err := a.session(c.Args().First())
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,18 @@ type osFS struct{}
 type osFile struct{ f *os.File }
 
 func (osFS) OpenFile(path string, flag Flag) (File, error) {
+	for range 10 {
+		// A file that has lost its name while it was opened was removed, or replaced: then there is another one.
+		if f, err := openFile(path, flag); !errors.Is(err, errNameless) {
+			return f, err
+		}
+	}
+	return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+}
+
+var errNameless = errors.New("the file has no name any more")
+
+func openFile(path string, flag Flag) (File, error) {
 	mode := os.O_RDONLY
 	if flag&Write != 0 {
 		mode = os.O_RDWR
@@ -39,6 +51,9 @@ func (osFS) OpenFile(path string, flag Flag) (File, error) {
 		return nil, classify(err)
 	}
 	info, err := f.Stat()
+	if err == nil && platform.LinkCount(info) == 0 {
+		err = errNameless
+	}
 	if err == nil && (!info.Mode().IsRegular() || platform.LinkCount(info) != 1) {
 		err = fmt.Errorf("open %s: %w: mode %v, %d links", path, ErrNotRegular, info.Mode(), platform.LinkCount(info))
 	}
@@ -116,9 +131,24 @@ func (f *osFile) Stamp() (Stamp, error)     { return platform.FileStamp(f.f) }
 func (f *osFile) Truncate(size int64) error { return classify(f.f.Truncate(size)) }
 func (f *osFile) Fdatasync() error          { return classify(platform.Fdatasync(f.f)) }
 func (f *osFile) Punch(off, n int64) error  { return classify(platform.PunchHole(f.f, off, n)) }
-func (f *osFile) Lock() error               { return platform.LockExclusive(f.f) }
 func (f *osFile) Close() error              { return f.f.Close() }
 func (f *osFile) Unmap(view []byte) error   { return platform.Unmap(view) }
+
+func (f *osFile) Lock() error {
+	if err := platform.LockExclusive(f.f); err != nil {
+		return err
+	}
+	mine, err := f.f.Stat()
+	if err != nil {
+		return err
+	}
+	if named, err := os.Lstat(f.f.Name()); err != nil {
+		return classify(err)
+	} else if !os.SameFile(mine, named) {
+		return &fs.PathError{Op: "lock", Path: f.f.Name(), Err: fs.ErrNotExist}
+	}
+	return nil
+}
 
 func (f *osFile) Map(size int64) ([]byte, error) {
 	have, err := f.Size()

@@ -96,7 +96,9 @@ type File interface {
 	// Unmap releases a view returned by Map.
 	Unmap(view []byte) error
 	// Lock takes the exclusive lock of the file, or fails with ErrLocked at
-	// once. Close releases it.
+	// once, or with fs.ErrNotExist when the path it was opened by names it no
+	// more: whoever had the lock before has removed or replaced it. Close
+	// releases it.
 	Lock() error
 	Close() error
 }

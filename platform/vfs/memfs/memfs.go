@@ -491,6 +491,9 @@ func (f *file) Lock() error {
 	if err := f.begin(Op{Kind: Lock}, false); err != nil {
 		return err
 	}
+	if f.fs.nodes[f.path] != f.n {
+		return notExist("lock", f.path)
+	}
 	if f.n.locked != nil && f.n.locked != f {
 		return fmt.Errorf("lock %s: %w", f.path, vfs.ErrLocked)
 	}
