@@ -91,7 +91,9 @@ func openStoredRows(fsys vfs.FS, home string, s *Stored, ids []int32) (*storedRo
 			b := storedBlock{name, off, h, commonPrefix(h.ids, ids[i*BlockTokens:])}
 			switch {
 			case b.shared == BlockTokens:
-				r.blocks[i] = b
+				if old := r.blocks[i].header; old == nil || old.seq < h.seq { // rule R6
+					r.blocks[i] = b
+				}
 			case b.shared > r.tails[i].shared:
 				r.tails[i] = b
 			}

@@ -283,7 +283,7 @@ func TestImportCrashes(t *testing.T) {
 	disk, seen, plan := crashfs.NewDisk(nil), map[uint64]bool{}, crashfs.Plan{Exhaustive: 16, Random: 4, Torn: 2, Stale: 1}
 	for cut := 0; ; cut++ {
 		for choice := range disk.Choices(plan, 0, seen, rand.New(rand.NewPCG(1, uint64(cut)))) {
-			image := disk.Image(choice, nil)
+			image := disk.Image(choice)
 			image.NoRecord = true
 			s := testSessions(image)
 			c, err := s.Read("S")

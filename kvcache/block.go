@@ -39,6 +39,7 @@ func (b *block) full() bool { return len(b.ids) == BlockTokens }
 type blockList struct{ front, back *block }
 
 func (l *blockList) push(b *block) {
+	l.remove(b)
 	b.prev, b.next = nil, l.front
 	if l.front != nil {
 		l.front.prev = b
@@ -92,7 +93,7 @@ func (n *Namespace) drop(b *block) {
 		b.dropped = true
 		delete(n.blocks, b.hash)
 		kept = kept || b.kept > 0
-		if b.refs == 0 {
+		if b.refs == 0 || !holdSlots {
 			n.reclaim(b)
 		}
 	}
@@ -146,7 +147,7 @@ func (n *Namespace) pin(b *block) {
 
 func (n *Namespace) unpin(b *block) {
 	b.refs--
-	if b.refs > 0 {
+	if b.refs > 0 && holdSlots {
 		return
 	}
 	switch {

@@ -27,6 +27,8 @@ type Conversation struct {
 	id        fileID
 	seq       uint64 // of the last valid record
 	end       int64  // where the next record goes
+	unit      int64  // end of the last record with which a sync was due
+	doubt     int64  // and of the one before: what follows may be in memory alone, if that sync failed
 	tail      bool   // there is something other than zeros behind end
 	cut       bool   // the records end in a turn that a gap has cut
 	open      bool   // TOKENS that follow belong to the last turn
@@ -123,7 +125,7 @@ func readConversation(file vfs.File) (*Conversation, error) {
 		return nil, fmt.Errorf("%w: %d bytes, want at most %d", ErrJournal, size, maxJournalBytes)
 	}
 	w := &window{file: file, size: size}
-	c := &Conversation{FileSize: size, end: recordsOff}
+	c := &Conversation{FileSize: size, end: recordsOff, doubt: recordsOff, unit: recordsOff}
 	if c.id, err = readJournalHead(w); err != nil {
 		return nil, err
 	}
@@ -137,14 +139,16 @@ func readConversation(file vfs.File) (*Conversation, error) {
 		}
 		if kind == 0 {
 			from := off
-			off, err = w.findRecord(from, &c.id, c.seq, &fuel)
-			if err != nil {
+			if c.tail, err = w.nonZero(from); err != nil || !c.tail {
+				return c, err
+			}
+			if off, err = w.findRecord(from, &c.id, c.seq, &fuel); err != nil {
 				return nil, err
 			}
 			if off < 0 {
-				c.tail, err = w.nonZero(from)
-				return c, err
+				return c, nil
 			}
+			c.tail = false
 			seq, err := w.seqAt(off)
 			if err != nil {
 				return nil, err
@@ -158,6 +162,9 @@ func readConversation(file vfs.File) (*Conversation, error) {
 		r.apply(kind, &payload{b: body})
 		off = next
 		c.end = off
+		if endsUnit(kind) {
+			c.doubt, c.unit = c.unit, c.end
+		}
 	}
 }
 

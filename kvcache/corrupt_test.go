@@ -93,14 +93,20 @@ func TestPayloadBitFlips(t *testing.T) {
 
 // A damaged block is computed and stored again, and found by the next process.
 func TestDamageHeals(t *testing.T) {
+	for slot := range 4 {
+		testDamageHeals(t, slot)
+	}
+}
+
+func testDamageHeals(t *testing.T, slot int) {
 	m := memfs.New()
 	fill(t, m, testOptions(), corruptPath)
 	lay, _ := newLayout(toyGeometry)
-	m.Bytes(segmentPath(t, m))[slotAt(lay, newSegmentSlots(lay, 1<<30), 1)] ^= 1
+	m.Bytes(segmentPath(t, m))[slotAt(lay, newSegmentSlots(lay, 1<<30), slot)] ^= 1
 	s, n := openStore(t, m, testOptions())
 	q := n.NewSequence(nil)
-	if got := match(t, q, corruptPath); got != 64 {
-		t.Fatalf("%d tokens found", got)
+	if got := match(t, q, corruptPath); got != slot*64 {
+		t.Fatalf("slot %d damaged: %d tokens found", slot, got)
 	}
 	compute(t, q, corruptPath, 100)
 	if err := q.Flush(); err != nil {
@@ -111,8 +117,49 @@ func TestDamageHeals(t *testing.T) {
 	}
 	closeAll(t, s, q)
 	if got := reopened(t, m, corruptPath); got != len(corruptPath) {
-		t.Errorf("%d tokens found after healing", got)
+		t.Errorf("slot %d damaged: %d tokens found after healing", slot, got)
 	}
+}
+
+// Rule R6: of a block that two sequences stored at once the next process finds one copy, the one that was used.
+func TestSecondCopyIsDisowned(t *testing.T) {
+	m := memfs.New()
+	s, n := openStore(t, m, testOptions())
+	q := n.NewSequence(nil)
+	compute(t, q, tokens(64, 1), 64)
+	buf, err := n.getBuffer()
+	must(t, err)
+	copy(buf, q.entries[0].data)
+	first := q.entries[0].block
+	if e := n.seal(q.root, first.hash, first.ids, 0, buf); e.block != first {
+		t.Fatal("the second copy is not the first block")
+	}
+	n.release(first)
+	if header := m.Bytes(segmentPath(t, m))[headerTableOff+headerBytes:][:headerBytes]; !slices.Equal(header, make([]byte, headerBytes)) {
+		t.Error("the second copy can be found by the next process")
+	}
+	checkIndex(t, n)
+	closeAll(t, s, q)
+}
+
+// What a process wrote and did not sync before it was killed is durable after the next one's flush.
+func TestFlushSyncsWhatAKilledProcessWrote(t *testing.T) {
+	m := memfs.New()
+	_, n := openStore(t, m, testOptions())
+	ids := tokens(140, 1)
+	compute(t, n.NewSequence(nil), ids, 64)
+	m.Kill()
+	s, n := openStore(t, m, testOptions())
+	q := n.NewSequence(nil)
+	if got := match(t, q, ids); got != 128 {
+		t.Fatalf("%d tokens found after a kill", got)
+	}
+	must(t, q.Flush())
+	image := crashfs.Replay(m.Ops(), len(m.Ops()), func(int, int64) bool { return false })
+	if got := reopened(t, image, ids); got != 128 {
+		t.Errorf("%d tokens found after a flush and a power cut, want 128", got)
+	}
+	closeAll(t, s, q)
 }
 
 func TestMisplacedSlots(t *testing.T) {

@@ -51,7 +51,7 @@ func (n *Namespace) seal(parent *block, h Hash, ids []int32, firstPos int, buf [
 		n.pin(other)
 		n.stats.shared.Add(1)
 		if err == nil {
-			b.seg.release(b.slot)
+			b.seg.disown(b.slot)
 		}
 		n.putBufferLocked(buf)
 		if other.ram != nil {
@@ -241,7 +241,10 @@ func (d *disk) grow(n *Namespace) error {
 	}
 	var slots int
 	claimed, err := d.store.claim(func(room int64) int64 {
-		if slots = newSegmentSlots(n.lay, room); slots == 0 {
+		if slots = newSegmentSlots(n.lay, room); d.store.opt.segmentSlots > 0 {
+			slots = min(slots, d.store.opt.segmentSlots)
+		}
+		if slots == 0 {
 			return 0
 		}
 		return segmentBytes(n.lay, slots)
@@ -293,7 +296,10 @@ func (n *Namespace) sync() error {
 	for _, seg := range segments {
 		n.mu.Lock()
 		pending := seg.unsynced
-		idle := seg.failed || len(pending) == 0 && !seg.dirty
+		idle := seg.failed || len(pending) == 0 && !seg.dirty && !seg.inherited
+		if seg.inherited && !idle {
+			pending = n.blocksIn(seg)
+		}
 		seg.unsynced, seg.dirty = nil, false
 		n.mu.Unlock()
 		if idle {
@@ -305,13 +311,30 @@ func (n *Namespace) sync() error {
 		failpoint.Here("sync: after a segment")
 		if err != nil {
 			err = fmt.Errorf("segment %s: sync: %w", seg.name, err)
-			n.distrust(seg, pending)
-			d.fail(err)
+			if distrustOnError {
+				n.distrust(seg, pending)
+				d.fail(err)
+			}
 			errs = append(errs, err)
+			continue
 		}
+		n.mu.Lock()
+		seg.inherited = false
+		n.mu.Unlock()
 	}
 	d.store.ledger.settle()
 	return errors.Join(errs...)
+}
+
+// blocksIn returns the blocks of the index that a segment holds. Needs n.mu.
+func (n *Namespace) blocksIn(seg *segment) []*block {
+	var in []*block
+	for _, b := range n.blocks {
+		if b.seg == seg {
+			in = append(in, b)
+		}
+	}
+	return in
 }
 
 // distrust drops the blocks that a failed sync leaves in doubt; sequences that hold some look after them at their next Reserve.

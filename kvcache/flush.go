@@ -56,7 +56,7 @@ func (q *Sequence) storeLate() error {
 			b.verified.Store(late.verified.Load())
 			b.seg.unsynced = append(b.seg.unsynced, b)
 		} else {
-			late.seg.release(late.slot)
+			late.seg.disown(late.slot)
 		}
 		n.mu.Unlock()
 	}
@@ -98,7 +98,7 @@ func (q *Sequence) storeTail() error {
 	defer n.mu.Unlock()
 	node := n.node(parent)
 	if node == nil || n.blocks[b.hash] != nil {
-		b.seg.release(b.slot)
+		b.seg.disown(b.slot)
 		return nil
 	}
 	b.parent = node

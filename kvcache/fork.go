@@ -100,7 +100,7 @@ func (s *Sessions) compose(name string, write func(*Journal) error) error {
 		f, err = s.fs.OpenFile(left, vfs.Write|vfs.Create|vfs.Excl)
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("session %q: %w", name, err), s.fs.Remove(path), claim.Close())
+		return errors.Join(fmt.Errorf("session %q: %w", name, err), s.withdraw(path, claim))
 	}
 	j := &Journal{sessions: s, file: f, digest: sha256.New(), end: recordsOff, gather: true}
 	if err = f.Lock(); err == nil { // until it has its name: what nobody has locked is swept
@@ -110,7 +110,7 @@ func (s *Sessions) compose(name string, write func(*Journal) error) error {
 		err = s.fs.Rename(left, path)
 	}
 	if err != nil {
-		err = errors.Join(fmt.Errorf("session %q: %w", name, err), s.fs.Remove(left), s.fs.Remove(path))
+		err = errors.Join(fmt.Errorf("session %q: %w", name, err), s.fs.Remove(left), s.fs.Remove(path), s.fs.SyncDir(s.dir()))
 	} else {
 		err = s.fs.SyncDir(s.dir())
 	}

@@ -301,7 +301,7 @@ func TestForkRewindRemoveCrashes(t *testing.T) {
 		after, ops := look(s), m.Ops()
 		for ; ; done++ {
 			for choice := range disk.Choices(plan, uint64(step), seen, rand.New(rand.NewPCG(1, uint64(done)))) {
-				s := testSessions(disk.Image(choice, nil))
+				s := testSessions(disk.Image(choice))
 				got := look(s)
 				if !same(got, before) && !same(got, after) || done == len(ops) && !same(got, after) {
 					t.Fatalf("step %d, cut after call %d (%s): the sessions are neither as before nor as after:\n%s", step, done, ops[done-1].Kind, disk.Describe(choice))

@@ -528,6 +528,34 @@ func TestSessionsListOpenRemove(t *testing.T) {
 	must(t, create(t, s, "b").Close())
 }
 
+// A session that could not be made is made by the next attempt, also when the removal of what was begun is lost.
+func TestCreateAfterAFailedCreate(t *testing.T) {
+	for _, kind := range []memfs.Kind{memfs.Write, memfs.Fdatasync, memfs.SyncDir} {
+		m := memfs.New()
+		failed := false
+		m.Fault = func(op memfs.Op) error {
+			if op.Kind == kind && !failed && !strings.HasSuffix(op.Path, "ballast") {
+				failed = true
+				return errDisk
+			}
+			return nil
+		}
+		if _, err := testSessions(m).Create("s"); !errors.Is(err, errDisk) {
+			t.Fatalf("%s fails: %v", kind, err)
+		}
+		d := crashfs.NewDisk(nil)
+		for _, op := range m.Ops() {
+			d.Apply(op)
+		}
+		for c := range d.Choices(crashfs.Plan{Exhaustive: 1000, Stale: 3}, 0, map[uint64]bool{}, rand.New(rand.NewPCG(1, 1))) {
+			s := testSessions(d.Image(c))
+			if _, err := s.Create("s"); err != nil {
+				t.Errorf("%s failed: %v; %s", kind, err, d.Describe(c))
+			}
+		}
+	}
+}
+
 // A process that dies in Create leaves a file that stands in nobody's way.
 func TestCreateAfterCrashInCreate(t *testing.T) {
 	m := memfs.New()

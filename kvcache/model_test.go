@@ -138,7 +138,10 @@ func randomIDs(r *rand.Rand, n int) []int32 {
 }
 
 // checkIndex asserts what must always hold between operations.
-func checkIndex(t *testing.T, n *Namespace) {
+func checkIndex(t interface {
+	Helper()
+	Errorf(format string, args ...any)
+}, n *Namespace) {
 	t.Helper()
 	if n.disk == nil {
 		return
@@ -165,27 +168,27 @@ func checkIndex(t *testing.T, n *Namespace) {
 	for b := n.lru.front; b != nil; b = b.next {
 		listed++
 		if b.next == nil && n.lru.back != b || b.refs != 0 || b.dropped {
-			t.Error("list of unreferenced blocks is broken")
+			t.Errorf("list of unreferenced blocks is broken")
 		}
 	}
 	if b := n.lru.back; b != nil && len(b.children) != 0 {
-		t.Error("the least recently used block is not a leaf")
+		t.Errorf("the least recently used block is not a leaf")
 	}
 	unreferenced := 0
 	for h, b := range n.blocks {
 		if b.hash != h || b.dropped {
-			t.Error("index entry under another hash, or dropped")
+			t.Errorf("index entry under another hash, or dropped")
 		}
-		if b.parent.ids != nil && n.blocks[b.parent.hash] != b.parent {
-			t.Error("a block in the index has no parent there")
+		if b.firstPos > 0 && (n.blocks[b.parent.hash] != b.parent || !b.parent.full() || b.parent.firstPos+BlockTokens != b.firstPos) {
+			t.Errorf("index: a block at %d has no parent there", b.firstPos)
 		}
 		if b.seg != nil {
 			take(at{b.seg, b.slot}, "a block")
 		} else if b.refs == 0 {
-			t.Error("a block in memory that nobody holds")
+			t.Errorf("a block in memory that nobody holds")
 		}
 		if b.seg != nil && b.parent.ids != nil && b.parent.seg == nil {
-			t.Error("a stored block whose parent is not stored")
+			t.Errorf("a stored block whose parent is not stored")
 		}
 		if b.refs == 0 && b.kept == 0 {
 			unreferenced++

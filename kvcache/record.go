@@ -33,6 +33,9 @@ const (
 	editRewind = 1
 )
 
+// endsUnit reports whether a record of this type is synced before the call that writes it returns.
+func endsUnit(kind uint8) bool { return kind == recUser || kind == recTurnEnd || kind == recEdit }
+
 // ErrJournal: a file that is not a usable journal.
 var ErrJournal = errors.New("unusable journal")
 

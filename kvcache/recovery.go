@@ -132,8 +132,8 @@ func (d *disk) index(n *Namespace, found []*block) {
 		if a.firstPos != b.firstPos {
 			return a.firstPos - b.firstPos
 		}
-		if a.seq != b.seq {
-			if a.seq < b.seq {
+		if a.seq != b.seq { // of two copies the later one is kept: the other may be a slot that was given out again
+			if a.seq > b.seq {
 				return -1
 			}
 			return 1
@@ -148,10 +148,10 @@ func (d *disk) index(n *Namespace, found []*block) {
 	for _, b := range found {
 		d.seq = max(d.seq, b.seq)
 		parent := n.blocks[b.parent.hash]
-		if b.firstPos == 0 {
+		if b.firstPos == 0 || parent == nil && !checkParent {
 			parent = n.root(b.parent.hash)
 		}
-		if parent == nil || n.blocks[b.hash] != nil || b.firstPos > 0 && (!parent.full() || parent.firstPos+BlockTokens != b.firstPos) {
+		if parent == nil || n.blocks[b.hash] != nil || b.firstPos > 0 && checkParent && (!parent.full() || parent.firstPos+BlockTokens != b.firstPos) {
 			if parent == nil && !orphans[b.parent.hash] {
 				n.losses.add(loss{hash: b.parent.hash, why: Gone})
 			}

@@ -1,6 +1,7 @@
 package kvcache
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -189,12 +190,12 @@ func (n *Namespace) takeFree(gone trail) ([]place, error) {
 }
 
 func allZero(b []byte) bool {
-	for _, v := range b {
-		if v != 0 {
+	for ; len(b) > journalExtent; b = b[journalExtent:] {
+		if !bytes.Equal(b[:journalExtent], journalZeros[:]) {
 			return false
 		}
 	}
-	return true
+	return bytes.Equal(b, journalZeros[:len(b)])
 }
 
 func (n *Namespace) wipeHeader(p place) error {

@@ -287,7 +287,7 @@ func TestRemoveRowsCrashes(t *testing.T) {
 	seen := map[uint64]bool{}
 	for ; ; done++ {
 		for choice := range disk.Choices(crashfs.Plan{Exhaustive: 32, Random: 6, Torn: 3, Stale: 1}, 0, seen, rand.New(rand.NewPCG(2, uint64(done)))) {
-			image := disk.Image(choice, nil)
+			image := disk.Image(choice)
 			fail := func(format string, args ...any) {
 				t.Helper()
 				t.Fatalf("cut after call %d (%s): %s\n%s", done, ops[done-1].Kind, fmt.Sprintf(format, args...), disk.Describe(choice))

@@ -31,6 +31,7 @@ type segment struct {
 	unsynced  []*block // written since the last sync began
 	dirty     bool     // slots were overwritten since the last sync began
 	failed    bool     // a sync failed: nothing is written here any more
+	inherited bool     // not synced by this process yet: the one before may have written and died
 
 	stamp
 }
@@ -46,6 +47,15 @@ func (s *segment) slotView(slot uint32) []byte {
 func (s *segment) release(slot uint32) {
 	if !s.failed {
 		s.free = append(s.free, slot)
+	}
+}
+
+// disown returns a slot that was just written, and whose block the index has elsewhere. Of two copies the next process keeps the later
+// one, so this one must not be found: its header goes. If it cannot be overwritten the slot stays unused in this process.
+func (s *segment) disown(slot uint32) {
+	var none [headerBytes]byte
+	if _, err := s.file.WriteAt(none[:], headerTableOff+int64(slot)*headerBytes); err == nil {
+		s.release(slot)
 	}
 }
 
@@ -102,6 +112,9 @@ func (d *disk) createSegment(lay *layout, fp Fingerprint, name string, slotCount
 			return err
 		}
 		failpoint.Here("segment: renamed")
+		if !syncNewSegment {
+			return nil
+		}
 		return fs.SyncDir(d.dir)
 	}()
 	if err != nil {
@@ -150,7 +163,9 @@ func (d *disk) openSegment(lay *layout, fp Fingerprint, name string) (*segment, 
 		}
 		sb, err := decodeSuperblock(b, lay, fp, size)
 		if err == nil {
-			return newSegment(f, name, sb, lay), nil
+			s := newSegment(f, name, sb, lay)
+			s.inherited = true
+			return s, nil
 		}
 		causes = append(causes, err)
 	}

@@ -1,12 +1,12 @@
 package kvcache
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path/filepath"
 
@@ -41,7 +41,7 @@ func (s *Sessions) Create(name string) (*Journal, error) {
 	failpoint.Here("session: empty file")
 	j := &Journal{sessions: s, file: f, digest: sha256.New(), end: recordsOff}
 	if err := j.start(name); err != nil {
-		return nil, errors.Join(fmt.Errorf("session %q: %w", name, err), s.fs.Remove(s.path(name)), f.Close())
+		return nil, errors.Join(fmt.Errorf("session %q: %w", name, err), s.withdraw(s.path(name), f))
 	}
 	return j, nil
 }
@@ -86,6 +86,12 @@ func (s *Sessions) lock(open func() (vfs.File, error)) (vfs.File, error) {
 	return nil, vfs.ErrLocked // never the same file twice: somebody is quicker every time
 }
 
+// withdraw removes the locked journal of a session that could not be made, and closes it. Durably: were it to come back, the
+// session would exist though its maker was told that it does not.
+func (s *Sessions) withdraw(path string, f vfs.File) error {
+	return errors.Join(s.fs.Remove(path), s.fs.SyncDir(s.dir()), f.Close())
+}
+
 // start writes a new journal that is locked, durably.
 func (j *Journal) start(name string) error {
 	if err := j.first(name); err != nil {
@@ -99,7 +105,7 @@ func (j *Journal) start(name string) error {
 
 // first writes the file headers and the first record.
 func (j *Journal) first(name string) error {
-	if _, err := rand.Read(j.id[:]); err != nil {
+	if _, err := io.ReadFull(j.sessions.random, j.id[:]); err != nil {
 		return err
 	}
 	created := j.sessions.now().UnixNano()
@@ -185,6 +191,9 @@ func (s *Sessions) resume(f vfs.File, name string) (*Journal, *Conversation, err
 			return nil, nil, err
 		}
 	}
+	if err := j.renew(c.doubt); err != nil {
+		return nil, nil, err
+	}
 	if c.cut { // a reader would drop the tokens that follow: begin afresh behind the turns that are left
 		return j, c, j.Rewind(len(c.Turns))
 	}
@@ -194,6 +203,32 @@ func (s *Sessions) resume(f vfs.File, name string) (*Journal, *Conversation, err
 		j.digest.Write(appendIDs(nil, t.IDs))
 	}
 	return j, c, nil
+}
+
+// renew applies rule J11: it writes the records behind from once more. Where a sync has failed, in this process or in one before, the system may take
+// pages for written that the disk does not have, and the next sync would skip them. A disk without space leaves things as they are.
+func (j *Journal) renew(from int64) error {
+	buf := make([]byte, min(journalExtent, j.end-from))
+	for off := from; off < j.end; off += int64(len(buf)) {
+		buf = buf[:min(int64(len(buf)), j.end-off)]
+		if _, err := j.file.ReadAt(buf, off); err != nil {
+			return err
+		}
+		if _, err := j.file.WriteAt(buf, off); err != nil {
+			return unlessFull(err)
+		}
+	}
+	if extent := (j.end - 1) / journalExtent * journalExtent; from <= extent && extent > 0 { // the file grew meanwhile: its length too
+		return unlessFull(j.extend(j.size + 1))
+	}
+	return nil
+}
+
+func unlessFull(err error) error {
+	if errors.Is(err, vfs.ErrNoSpace) {
+		return nil
+	}
+	return err
 }
 
 // clearTail applies rule J3.

@@ -29,6 +29,8 @@ type Options struct {
 	// Now and Random replace the clock and the source of segment ids in tests.
 	Now    func() time.Time
 	Random io.Reader
+
+	segmentSlots int // of a new segment, at most; 0: as FORMAT.md, section 5, says. Tests use segments of few slots.
 }
 
 // Mode says where new blocks go.

@@ -191,7 +191,7 @@ def namespace(path):
             blk.file, blk.data = name, data
             blocks.append(blk)
     kept = {}                                        # by path hash
-    for b in sorted(blocks, key=lambda b: (b.pos, b.seq, b.file, b.slot)):
+    for b in sorted(blocks, key=lambda b: (b.pos, -b.seq, b.file, b.slot)):
         p = kept.get(b.parent)
         if b.pos and not (p and p.kind == FULL and p.pos + BLOCK == b.pos):
             drop(b, "no parent")                     # R7

@@ -122,6 +122,7 @@ func (d *Disk) stopped(newest Choice, try func(Choice) bool) bool {
 	slices.SortFunc(pages, func(i, j int) int { return cmp.Compare(d.units[i].page, d.units[j].page) })
 	for whole := 1; whole < len(pages); whole++ {
 		c := newest
+		c.Short = true
 		c.Name, c.picks = fmt.Sprintf("the last write stopped after %d of %d pages", whole, len(pages)), slices.Clone(newest.picks)
 		for _, i := range pages[whole:] {
 			c.picks[i].a--

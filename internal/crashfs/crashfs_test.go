@@ -59,7 +59,7 @@ func (r *run) disk() *Disk {
 func (r *run) contents(plan Plan, path string) []string {
 	d, out := r.disk(), map[string]int{}
 	for c := range d.Choices(plan, 0, map[uint64]bool{}, rand.New(rand.NewPCG(1, 2))) {
-		m := d.Image(c, nil)
+		m := d.Image(c)
 		text := "absent"
 		if slices.Contains(m.Files(), path) {
 			text = string(bytes.TrimRight(m.Bytes(path), "\x00"))
@@ -136,7 +136,7 @@ func TestTornAndReordered(t *testing.T) {
 	seen := map[string]bool{}
 	d := r.disk()
 	for c := range d.Choices(Plan{Torn: 200}, 0, map[uint64]bool{}, rand.New(rand.NewPCG(1, 2))) {
-		b := d.Image(c, nil).Bytes("/d/a")
+		b := d.Image(c).Bytes("/d/a")
 		for i := range b[:1024] {
 			if b[i] != b[i/512*512] {
 				t.Fatalf("%s: a sector is torn: byte %d is %d", c.Name, i, b[i])
@@ -222,7 +222,7 @@ func TestStaleSpace(t *testing.T) {
 	kinds := map[string]bool{}
 	d := r.disk()
 	for c := range d.Choices(Plan{Stale: 2}, 0, map[uint64]bool{}, rand.New(rand.NewPCG(1, 2))) {
-		b := d.Image(c, nil).Bytes("/d/2.x")
+		b := d.Image(c).Bytes("/d/2.x")
 		if string(b[:7]) != "written" {
 			t.Fatalf("%s: what was synced is %q", c.Name, b[:7])
 		}
@@ -242,7 +242,7 @@ func TestStoppedWrite(t *testing.T) {
 	d := r.disk()
 	for c := range d.Choices(Plan{}, 0, map[uint64]bool{}, rand.New(rand.NewPCG(1, 2))) {
 		if c.Kill {
-			b := d.Image(c, nil).Bytes("/d/a")
+			b := d.Image(c).Bytes("/d/a")
 			lengths[len(b)] = true
 			if len(b) != bytes.Count(b, []byte{'x'}) {
 				t.Errorf("%s: holes in %d bytes", c.Name, len(b))
@@ -264,7 +264,8 @@ func TestImagesAreIndependent(t *testing.T) {
 	d := r.disk()
 	var pool memfs.Pool
 	for mapped := range 2 {
-		one, two := d.Image(d.Newest(), &pool), d.Image(d.Newest(), &pool)
+		one, two := d.Image(d.Newest()), d.Image(d.Newest())
+		one.UsePool(&pool)
 		g, err := one.OpenFile("/d/a", vfs.Write)
 		r.must(err)
 		if mapped == 1 {
@@ -294,7 +295,7 @@ func TestDiskFromBase(t *testing.T) {
 	r.write(r.open("/d/a"), 0, "base")
 	d := NewDisk(r.FS)
 	c := d.Newest()
-	if m := d.Image(c, nil); string(m.Bytes("/d/a")) != "base" || len(m.Files()) != 1 {
+	if m := d.Image(c); string(m.Bytes("/d/a")) != "base" || len(m.Files()) != 1 {
 		t.Errorf("image of the base: %v %q", m.Files(), m.Bytes("/d/a"))
 	}
 }

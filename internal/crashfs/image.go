@@ -30,6 +30,7 @@ type pick struct {
 type Choice struct {
 	Name  string // how it was chosen
 	Kill  bool   // all of it: the process died, the system did not
+	Short bool   // with Kill: in the middle of the last call
 	picks []pick // for each unit
 	stale Stale
 	hash  uint64
@@ -73,7 +74,7 @@ func (d *Disk) names(c Choice) map[string]int {
 }
 
 // Image makes the file system of a choice. It may be used while the Disk goes on.
-func (d *Disk) Image(c Choice, pool *memfs.Pool) *memfs.FS {
+func (d *Disk) Image(c Choice) *memfs.FS {
 	names := d.names(c)
 	byFile := make(map[int]int, len(names))
 	images := make([]memfs.Image, 0, len(names))
@@ -113,7 +114,7 @@ func (d *Disk) Image(c Choice, pool *memfs.Pool) *memfs.FS {
 	if c.stale != Zeros {
 		d.spoil(c.stale, images, arrived)
 	}
-	return memfs.NewImage(sortedKeys(d.dirs), images, pool)
+	return memfs.NewImage(sortedKeys(d.dirs), images)
 }
 
 // spoil puts stale content where nothing that was written arrived.
@@ -188,7 +189,7 @@ func Replay(ops []memfs.Op, n int, keep func(op int, page int64) bool) *memfs.FS
 	for i, u := range d.units {
 		c.picks[i] = pick{a: kept[u]}
 	}
-	fs := d.Image(c, nil)
+	fs := d.Image(c)
 	fs.NoRecord = false
 	return fs
 }

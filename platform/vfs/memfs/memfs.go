@@ -69,7 +69,7 @@ type FS struct {
 	nFile int
 	clock int64
 	boot  int   // processes that were killed: their open files are of no use
-	pool  *Pool // of an image; nil otherwise
+	pool  *Pool // see UsePool
 
 	// Fault, if set, is asked before every call; an error it returns is the call's result. It must not call the FS.
 	Fault func(Op) error

@@ -98,8 +98,8 @@ func (p *paged) resize(size int64) {
 		clear(p.writable(size / PageBytes)[rest:])
 	}
 	nPages := int((size + PageBytes - 1) / PageBytes)
-	for len(p.pages) < nPages {
-		p.pages, p.own = append(p.pages, nil), append(p.own, false)
+	if more := nPages - len(p.pages); more > 0 {
+		p.pages, p.own = append(p.pages, make([]*Page, more)...), append(p.own, make([]bool, more)...)
 	}
 	p.pages, p.own, p.length = p.pages[:nPages], p.own[:nPages], size
 }
@@ -168,11 +168,14 @@ type Image struct {
 	Changed int64 // when, on the clock of Stat
 }
 
+// UsePool lets the files that are mapped from now on take their memory from pool.
+func (m *FS) UsePool(pool *Pool) { m.pool = pool }
+
 // NewImage returns a file system with these directories (all of them, the parents too) and files. Its calls are not recorded unless
 // NoRecord is cleared.
-func NewImage(dirs []string, files []Image, pool *Pool) *FS {
+func NewImage(dirs []string, files []Image) *FS {
 	m := New()
-	m.NoRecord, m.pool = true, pool
+	m.NoRecord = true
 	for _, d := range dirs {
 		m.nodes[d] = &node{dir: true}
 	}
