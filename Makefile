@@ -14,7 +14,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 export CGO_ENABLED = 0
 
-.PHONY: help build build-all test test-arm64 fuzz crash-long bench mca check vet-all demo-resume clean
+.PHONY: help build build-all test test-arm64 fuzz crash crash-negative crash-long bench mca check vet-all demo-resume clean
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -48,7 +48,17 @@ test-arm64: ## the arm64 kernels and golden bits under qemu-user, without and wi
 fuzz: ## every fuzz target for FUZZTIME each, those of kvcache for FUZZTIME_STORE
 	@sh testdata/fuzz.sh $(FUZZTIME) $(FUZZTIME_STORE)
 
-crash-long: ## 2,000 rounds of kill -9 (about 5 minutes)
+CRASH_SEED ?= 1
+
+crash: ## 100,000 crash images on simulated storage (about a minute)
+	$(GO) test -count=1 -timeout 10m ./kvcache -run '^TestCrashImages$$' -v -crash.images=100000 -crash.seed=$(CRASH_SEED)
+
+crash-negative: ## the crash tests with a rule taken away: they must fail
+	@GO="$(GO)" sh testdata/crash-negative.sh
+
+crash-long: ## 1,000,000 crash images, then 2,000 rounds of kill -9 (about 15 minutes); CRASH_SEED=0 draws other scripts
+	$(GO) test -count=1 -timeout 60m ./kvcache -run '^TestCrashImages$$' -v -crash.images=900000 -crash.seed=$(CRASH_SEED)
+	$(GO) test -count=1 -timeout 60m ./kvcache -run '^TestCrashImages$$' -v -crash.images=100000 -crash.seed=$(CRASH_SEED) -crash.dense
 	set -o pipefail; KVASIR_KILL_ROUNDS=2000 $(GO) test -count=1 -timeout 30m ./internal/e2e -run TestKilledAnswerGoesOn -v | grep -v -e '^=== RUN' -e '^    --- PASS'
 
 bench: build ## speed of this machine on the built-in model

@@ -1,0 +1,581 @@
+package kvcache
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"kvasir/platform/vfs"
+	"kvasir/platform/vfs/memfs"
+)
+
+// dialogue is a conversation of a crash script, and what is known of it: after which call it was in which state.
+type dialogue struct {
+	name    string
+	ns      int
+	salt    []byte
+	turns   []Turn
+	open    bool      // generated tokens go to the last turn
+	journal *Journal  // nil: closed
+	seq     *Sequence // of the path of all turns, or of a part of it; nil: closed
+	states  []dialogueState
+	claims  []kvClaim
+}
+
+// dialogueState is what a journal holds from some call on.
+type dialogueState struct {
+	from    int // number of calls after which it held
+	exists  bool
+	turns   []Turn
+	ns      int
+	salt    []byte
+	durable bool // acknowledged: from here on a power cut does not change it
+}
+
+// kvClaim is how much of a path must be found in images of the calls [from, to].
+type kvClaim struct {
+	from, to    int
+	ns          int
+	salt        []byte
+	ids         []int32
+	kill, power int // tokens
+}
+
+const forever = math.MaxInt
+
+func (t *dialogue) ids() []int32 {
+	var ids []int32
+	for _, turn := range t.turns {
+		ids = append(ids, turn.IDs...)
+	}
+	return ids
+}
+
+// world runs a script against a recorded file system.
+type world struct {
+	t        testing.TB
+	r        *rand.Rand
+	m        *memfs.FS
+	opt      Options
+	rows     *rowMaker
+	store    *Store
+	ns       [2]*Namespace
+	sessions *Sessions
+	talks    []*dialogue
+	warnings int
+	ops      []memfs.Op // recorded; set at the end
+	actions  []string   // what was done, with the number of calls before it
+	faulty   bool       // a fault was injected since the last start
+}
+
+var crashPrints = [2]Fingerprint{{1, 2, 3}, {9}}
+
+// startStore opens the store and both namespaces.
+func startStore(fsys vfs.FS, opt Options) (*Store, [2]*Namespace, error) {
+	var ns [2]*Namespace
+	s, err := Open(fsys, "/home", opt)
+	for i := range ns {
+		if err == nil {
+			ns[i], err = s.Namespace(crashPrints[i], []byte("toy model"), crashGeometry)
+		}
+	}
+	return s, ns, err
+}
+
+func crashSessions(fsys vfs.FS, seed uint64) *Sessions {
+	s := NewSessions(fsys, "/home")
+	s.clock = func() time.Time { return time.Unix(1e9, 5) }
+	s.random = rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), 7})
+	return s
+}
+
+func (w *world) must(err error) {
+	if err != nil {
+		w.t.Helper()
+		w.t.Fatalf("%v\nscript: %s", err, strings.Join(w.actions, "; "))
+	}
+}
+
+func (w *world) now() int { return w.m.Calls() }
+
+// start begins a process: on what m holds the conversations are as their journals say.
+func (w *world) start() {
+	var err error
+	w.faulty = false
+	w.m.Fault = nil
+	w.store, w.ns, err = startStore(w.m, w.opt)
+	w.must(err)
+	if st := w.store.Status(); st.Mode != OnDisk {
+		w.must(fmt.Errorf("store after start: %s: %w", st.Mode, st.Reason))
+	}
+	w.sessions = crashSessions(w.m, w.r.Uint64())
+}
+
+// note records the state of a conversation after a call that has returned.
+func (w *world) note(t *dialogue, exists, durable bool) {
+	t.states = append(t.states, dialogueState{w.now(), exists, slices.Clone(t.turns), t.ns, t.salt, durable})
+}
+
+func (t *dialogue) exists() bool { return len(t.states) > 0 && t.states[len(t.states)-1].exists }
+
+// claim records what must be found of the path of an open sequence from here on; flushed: all that is stored is durable.
+func (w *world) claim(t *dialogue, flushed bool) {
+	stored := 0
+	n := t.seq.ns
+	n.mu.Lock()
+	for _, e := range t.seq.entries {
+		if e.block == nil || e.block.seg == nil || e.block.dropped {
+			break
+		}
+		stored += BlockTokens
+	}
+	n.mu.Unlock()
+	c := kvClaim{from: w.now(), to: forever, ns: t.ns, salt: t.salt, ids: slices.Clone(t.seq.ids[:stored]), kill: stored}
+	if last := len(t.claims) - 1; last >= 0 && t.claims[last].to == forever {
+		c.power = min(t.claims[last].power, stored)
+		t.claims[last].to = c.from
+	}
+	if flushed {
+		c.power = stored
+	}
+	t.claims = append(t.claims, c)
+}
+
+// unclaim ends the claim on the path: the next call may shorten or give up the sequence.
+func (w *world) unclaim(t *dialogue) {
+	if last := len(t.claims) - 1; last >= 0 && t.claims[last].to == forever {
+		t.claims[last].to = w.now()
+	}
+}
+
+// match makes the sequence hold what is stored of the path.
+func (w *world) match(t *dialogue) {
+	ids := t.ids()
+	if commonPrefix(t.seq.ids, ids) < len(t.seq.ids) {
+		w.unclaim(t)
+	}
+	_, err := t.seq.Match(ids)
+	w.must(err)
+	w.checkRows(t)
+	w.claim(t, false)
+}
+
+// compute makes the rows that are missing of the path.
+func (w *world) compute(t *dialogue) {
+	ids := t.ids()
+	for t.seq.Len() < len(ids) {
+		n := min(1+w.r.IntN(130), len(ids)-t.seq.Len())
+		err := t.seq.Reserve(n)
+		if errors.Is(err, ErrLost) && w.faulty {
+			w.unclaim(t)
+			continue
+		}
+		w.must(err)
+		at := t.seq.Len()
+		w.rows.write(t.seq, ids, at, n)
+		w.must(t.seq.Commit(ids[at : at+n]))
+	}
+	w.checkRows(t)
+	w.claim(t, false)
+}
+
+func (w *world) checkRows(t *dialogue) {
+	if at := w.rows.wrong(t.seq); at >= 0 {
+		w.must(fmt.Errorf("%s: rows of the block at %d are not those of its tokens", t.name, at))
+	}
+}
+
+// failed follows a call of the journal that returned an error: what it holds now is read, as the user of a journal does.
+func (w *world) failed(t *dialogue, err error) {
+	if !w.faulty {
+		w.must(err)
+	}
+	if errors.Is(err, vfs.ErrNoSpace) && t.journal.failed == nil {
+		w.note(t, true, false) // refused, and the journal goes on
+		return
+	}
+	durable := t.journal.Sync() == nil // asked once more, it must not say that all is well
+	w.must(t.journal.Close())
+	t.journal = nil
+	w.reread(t)
+	if durable {
+		w.note(t, true, true)
+	}
+}
+
+// reread takes over what the journal says: some of the calls that failed may have left what they wrote.
+func (w *world) reread(t *dialogue) {
+	c, err := w.sessions.Read(t.name)
+	w.must(err)
+	t.turns = c.Turns
+	w.note(t, true, false)
+}
+
+// The actions. Each returns whether it could be done.
+
+var crashNames = []string{"alpha", "beta", "gamma", "delta"}
+
+// words is the text of generated tokens: a function of them.
+func words(ids []int32) string {
+	var b strings.Builder
+	for _, id := range ids {
+		fmt.Fprintf(&b, "%d ", id)
+	}
+	return b.String()
+}
+
+// phrase draws ids from few sequences, so that conversations share prefixes and part in the middle of blocks.
+func (w *world) phrase(most int) []int32 {
+	ids, base := make([]int32, 1+w.r.IntN(most)), int32(w.r.IntN(3)*1000)
+	for i := range ids {
+		ids[i] = base + int32(i)
+	}
+	return ids
+}
+
+func (w *world) create(t *dialogue) bool {
+	if t.exists() {
+		return false
+	}
+	w.note(t, false, true)
+	j, err := w.sessions.Create(t.name)
+	if err != nil && w.faulty {
+		if c, readErr := w.sessions.Read(t.name); readErr == nil { // it failed after the record was written
+			t.turns = c.Turns
+			w.note(t, true, false)
+		}
+		return true
+	}
+	w.must(err)
+	t.turns, t.open, t.journal, t.ns, t.salt = nil, false, j, 0, nil
+	if w.r.IntN(4) == 0 {
+		t.ns = 1
+	}
+	if w.r.IntN(4) == 0 {
+		t.salt = []byte("other user")
+	}
+	w.note(t, true, true)
+	t.seq = w.ns[t.ns].NewSequence(t.salt)
+	if err := j.Model(ModelRecord{Fingerprint: crashPrints[t.ns], Name: "toy"}); err != nil {
+		w.failed(t, err)
+	}
+	system := make([]int32, 90+60*w.r.IntN(2))
+	for i := range system {
+		system[i] = 7000 + int32(i)
+	}
+	return w.turn(t, "system", system)
+}
+
+func (w *world) turn(t *dialogue, role string, ids []int32) bool {
+	if t.journal == nil {
+		return false
+	}
+	text := fmt.Sprintf("says %s with %d tokens", role, len(ids))
+	if w.r.IntN(12) == 0 {
+		text += strings.Repeat(" and so on", w.r.IntN(4000)) // some pages, beyond the extent at times
+	}
+	if err := t.journal.Turn(role, text, ids); err != nil {
+		w.failed(t, err)
+		return true
+	}
+	t.turns = append(slices.Clip(t.turns), Turn{Role: role, Text: text, IDs: ids, Complete: true})
+	t.open = false
+	w.note(t, true, true)
+	if w.r.IntN(4) == 0 || t.seq.Len() == 0 {
+		w.match(t)
+	}
+	w.compute(t)
+	return true
+}
+
+func (w *world) say(t *dialogue) bool { return len(t.ids()) < 320 && w.turn(t, "user", w.phrase(90)) }
+
+func (w *world) generate(t *dialogue) bool {
+	if t.journal == nil || len(t.ids()) > 400 {
+		return false
+	}
+	for range 1 + w.r.IntN(12) {
+		ids := w.phrase(3)
+		if err := t.journal.Tokens(ids, []byte(words(ids)), []byte("state")); err != nil {
+			w.failed(t, err)
+			return true
+		}
+		if t.turns = slices.Clone(t.turns); !t.open {
+			t.turns = append(t.turns, Turn{Role: "assistant", Generated: true})
+		}
+		t.open = true
+		last := &t.turns[len(t.turns)-1]
+		last.IDs, last.Text = append(slices.Clip(last.IDs), ids...), last.Text+words(ids)
+		w.note(t, true, false)
+		w.compute(t)
+	}
+	if w.r.IntN(4) > 0 {
+		return w.end(t)
+	}
+	return true
+}
+
+func (w *world) end(t *dialogue) bool {
+	if t.journal == nil || !t.open {
+		return false
+	}
+	if err := t.journal.EndTurn("stop", []byte("after")); err != nil {
+		w.failed(t, err)
+		return true
+	}
+	t.turns, t.open = slices.Clone(t.turns), false
+	last := &t.turns[len(t.turns)-1]
+	last.Complete, last.Finish = true, "stop"
+	w.note(t, true, true)
+	return true
+}
+
+func (w *world) rewind(t *dialogue) bool {
+	if t.journal == nil || len(t.turns) < 2 {
+		return false
+	}
+	keep := 1 + w.r.IntN(len(t.turns))
+	w.unclaim(t)
+	if err := t.journal.Rewind(keep); err != nil {
+		w.failed(t, err)
+		return true
+	}
+	t.turns, t.open = slices.Clone(t.turns[:keep]), false
+	w.note(t, true, true)
+	if n := len(t.ids()); w.r.IntN(2) == 0 && t.seq.Len() >= n {
+		w.must(t.seq.Truncate(n))
+		w.claim(t, false)
+	} else {
+		w.match(t)
+	}
+	w.compute(t)
+	return true
+}
+
+func (w *world) flush(t *dialogue) bool {
+	if t.seq == nil || t.seq.Len() == 0 {
+		return false
+	}
+	err := t.seq.Flush()
+	if err != nil && !w.faulty && !errors.Is(err, ErrFull) {
+		w.must(err)
+	}
+	w.checkRows(t)
+	w.claim(t, err == nil && t.seq.ns.Durable())
+	return true
+}
+
+func (w *world) close(t *dialogue) bool {
+	if t.journal == nil && t.seq == nil {
+		return false
+	}
+	if t.journal != nil {
+		w.must(t.journal.Close())
+	}
+	if t.seq != nil {
+		w.unclaim(t)
+		w.must(t.seq.Close())
+	}
+	t.journal, t.seq = nil, nil
+	return true
+}
+
+func (w *world) resume(t *dialogue) bool {
+	if t.journal != nil || !t.exists() {
+		return false
+	}
+	j, c, err := w.sessions.Open(t.name)
+	if err != nil {
+		if !w.faulty {
+			w.must(err)
+		}
+		return true
+	}
+	t.journal, t.turns, t.open = j, c.Turns, c.open
+	w.note(t, true, false)
+	if t.seq == nil {
+		t.seq = w.ns[t.ns].NewSequence(t.salt)
+	}
+	w.match(t)
+	w.compute(t)
+	return true
+}
+
+// fork makes a conversation of the first turns of another: invariant I8, as all images go on comparing both.
+func (w *world) fork(t *dialogue) bool {
+	i := slices.IndexFunc(w.talks, func(from *dialogue) bool { return from != t && from.exists() && len(from.turns) > 0 })
+	if i < 0 || t.exists() || t.journal != nil {
+		return false
+	}
+	from := w.talks[i]
+	c, err := w.sessions.Read(from.name)
+	w.must(err)
+	w.note(t, false, true)
+	n := 1 + w.r.IntN(len(c.Turns))
+	t.ns, t.salt, t.turns = from.ns, from.salt, slices.Clone(c.Turns[:n])
+	if err := w.sessions.Fork(c, t.name, n); errors.Is(err, ErrDamaged) {
+		return true
+	} else if err != nil {
+		if !w.faulty {
+			w.must(err)
+		}
+		if _, readErr := w.sessions.Read(t.name); readErr == nil {
+			w.note(t, true, false)
+		}
+		return true
+	}
+	w.note(t, true, true)
+	return true
+}
+
+func (w *world) remove(t *dialogue) bool {
+	if !t.exists() {
+		return false
+	}
+	w.close(t)
+	remove := w.sessions.Remove
+	if w.r.IntN(2) == 0 { // with the rows that nobody else uses
+		remove = func(name string) error {
+			_, err := w.sessions.RemoveRows(name, w.store)
+			return err
+		}
+	}
+	if err := remove(t.name); err != nil {
+		if !w.faulty {
+			w.must(err)
+		}
+		if c, err := w.sessions.Read(t.name); err == nil {
+			t.turns = c.Turns
+			w.note(t, true, false)
+		} else {
+			w.note(t, false, false)
+		}
+		return true
+	}
+	t.turns = nil
+	w.note(t, false, true)
+	return true
+}
+
+// restart stops the process, cleanly or not, and starts another on what it left.
+func (w *world) restart(kill bool) {
+	for _, t := range w.talks {
+		if !kill {
+			w.flushAtStop(t)
+			w.close(t)
+		}
+		w.unclaim(t)
+	}
+	if kill {
+		w.m.Kill()
+		for _, t := range w.talks { // give back their memory: no call of theirs reaches the files
+			if t.seq != nil {
+				_ = t.seq.Close()
+			}
+			t.journal, t.seq = nil, nil
+		}
+	}
+	if err := w.store.Close(); err != nil && !kill && !w.faulty {
+		w.must(err)
+	}
+	w.start()
+	for _, t := range w.talks {
+		if t.exists() {
+			w.reread(t)
+		}
+	}
+}
+
+func (w *world) flushAtStop(t *dialogue) {
+	if t.seq != nil && w.r.IntN(2) == 0 {
+		w.flush(t)
+	}
+}
+
+// fault makes the next calls of one kind fail, once or for a while.
+func (w *world) fault() {
+	kinds := []memfs.Kind{memfs.Write, memfs.Write, memfs.Write, memfs.Fdatasync, memfs.Fdatasync, memfs.Fdatasync, memfs.SyncDir, memfs.Rename, memfs.CreateOp, memfs.Fallocate}
+	kind := kinds[w.r.IntN(len(kinds))]
+	skip, times := w.r.IntN(4), 1
+	cause := errDisk
+	if kind == memfs.Write || kind == memfs.Fallocate {
+		cause = []error{errDisk, vfs.ErrNoSpace}[w.r.IntN(2)]
+		times += w.r.IntN(3)
+	}
+	segments := w.r.IntN(2) == 0 // those alone
+	short := kind == memfs.Write && w.r.IntN(2) == 0
+	w.faulty = true
+	w.m.Fault = func(op memfs.Op) error {
+		if op.Kind != kind || segments && !strings.HasSuffix(op.Path, ".seg") {
+			return nil
+		}
+		if skip > 0 {
+			skip--
+			return nil
+		}
+		if times == 0 {
+			return nil
+		}
+		times--
+		if short && op.N > 1 {
+			return &memfs.ShortWrite{N: int(op.N) / 2, Err: cause}
+		}
+		return cause
+	}
+	w.actions = append(w.actions, fmt.Sprintf("%d: fault %s %v, short %v, segments alone %v", w.now(), kind, cause, short, segments))
+	for _, t := range w.talks { // twice: the second time must not make good the first
+		if kind == memfs.Fdatasync && segments {
+			skip = 0
+			_ = w.flush(t) && w.flush(t)
+		}
+	}
+}
+
+// run does n actions.
+func (w *world) run(n int, faults bool) {
+	type action struct {
+		weight int
+		name   string
+		do     func(t *dialogue) bool
+	}
+	actions := []action{
+		{6, "create", w.create}, {10, "say", w.say}, {14, "generate", w.generate}, {3, "end", w.end}, {4, "rewind", w.rewind}, {6, "flush", w.flush},
+		{3, "close", w.close}, {8, "resume", w.resume}, {2, "remove", w.remove}, {3, "fork", w.fork},
+		{1, "restart", func(*dialogue) bool { w.restart(false); return true }}, {2, "kill", func(*dialogue) bool { w.restart(true); return true }},
+	}
+	if faults {
+		actions = append(actions, action{6, "fault", func(*dialogue) bool { w.fault(); return true }})
+	}
+	total := 0
+	for _, a := range actions {
+		total += a.weight
+	}
+	for done := 0; done < n; {
+		t, at := w.talks[w.r.IntN(len(w.talks))], w.r.IntN(total)
+		for _, a := range actions {
+			if at -= a.weight; at >= 0 {
+				continue
+			}
+			w.actions = append(w.actions, fmt.Sprintf("%d: %s %s", w.now(), a.name, t.name))
+			if a.do(t) {
+				done++
+			} else {
+				w.actions = w.actions[:len(w.actions)-1]
+			}
+			break
+		}
+	}
+	for _, t := range w.talks {
+		if t.seq != nil {
+			w.checkRows(t)
+		}
+	}
+	if used := w.store.Stats().UsedBytes; used > w.opt.MaxBytes {
+		w.must(fmt.Errorf("%d bytes used of %d", used, w.opt.MaxBytes))
+	}
+}
