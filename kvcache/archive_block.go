@@ -12,15 +12,22 @@ type archiveBlock struct {
 	hash     Hash
 	ids      []int32
 	payload  []byte // as in a slot
+	windows  bool   // the planes of windowed layers are there; otherwise they are zeros
 }
 
-// writeBlock writes a block of the path whose next parent is given, and returns its path hash.
-func (a *archiveWriter) writeBlock(lay *layout, parent *Hash, firstPos int, ids []int32, payload []byte) (Hash, error) {
+// writeBlock writes a block of the path whose next parent is given, and returns its path hash. Planes of windowed layers that are not
+// there become zeros in payload.
+func (a *archiveWriter) writeBlock(lay *layout, parent *Hash, firstPos int, ids []int32, payload []byte, windows bool) (Hash, error) {
 	le := binary.LittleEndian
 	h := pathHash(parent, ids)
 	b := make([]byte, 0, archiveBlockHead+4*len(ids)+4*len(lay.layers))
 	b = le.AppendUint32(b, uint32(firstPos))
-	b = append(le.AppendUint16(b, uint16(len(ids))), flagWindowPlanes, 0)
+	flags := byte(flagWindowPlanes)
+	if !windows {
+		flags = 0
+		lay.clearWindows(payload)
+	}
+	b = append(le.AppendUint16(b, uint16(len(ids))), flags, 0)
 	b = appendIDs(append(b, h[:]...), ids)
 	for layer := range lay.layers {
 		b = le.AppendUint32(b, lay.layerCRC(payload, len(ids), &h, noSlot, layer))
@@ -53,11 +60,11 @@ func (p *archivePath) next(a *archiveReader) (*archiveBlock, error) {
 	if err := a.read(head[:]); err != nil {
 		return nil, err
 	}
-	b := &archiveBlock{firstPos: int(le.Uint32(head[:])), hash: Hash(head[8:])}
+	b := &archiveBlock{firstPos: int(le.Uint32(head[:])), hash: Hash(head[8:]), windows: head[6]&flagWindowPlanes != 0}
 	n := int(le.Uint16(head[4:]))
 	switch {
-	case head[6] != flagWindowPlanes:
-		return nil, a.errorf("flags %#x, want %#x", head[6], flagWindowPlanes)
+	case head[6] != flagWindowPlanes && (head[6] != 0 || n != BlockTokens || p.lay.window == 0):
+		return nil, a.errorf("flags %#x, want %#x, or of 64 tokens with windowed layers 0", head[6], flagWindowPlanes)
 	case n < 1 || n > BlockTokens:
 		return nil, a.errorf("%d tokens, want 1 to %d", n, BlockTokens)
 	case b.firstPos != p.n || b.firstPos > maxArchivePosition:

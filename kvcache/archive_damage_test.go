@@ -124,7 +124,7 @@ func (f *forger) meta() *forger { return f.add(tagMeta, encodeMeta(f.lay, toyPri
 // block adds a block of zeros, changed by change before its checksums are made.
 func (f *forger) block(firstPos int, ids []int32, parent Hash, change func(section []byte)) *forger {
 	var b bytes.Buffer
-	_, err := (&archiveWriter{w: &b, sum: sha256.New()}).writeBlock(f.lay, &parent, firstPos, ids, make([]byte, len(ids)*f.lay.tokenBytes))
+	_, err := (&archiveWriter{w: &b, sum: sha256.New()}).writeBlock(f.lay, &parent, firstPos, ids, make([]byte, len(ids)*f.lay.tokenBytes), true)
 	must(f.t, err)
 	payload := b.Bytes()[sectionHead : b.Len()-4]
 	change(payload)
@@ -209,7 +209,8 @@ func TestForgedArchivesAreRefused(t *testing.T) {
 		"a block behind the tail":  {rows().block(0, ids[:60], root, asIs).block(60, ids[60:], root, asIs).finished(), "not full"},
 		"no tokens":                {rows().block(0, ids[:1], root, func(b []byte) { b[4] = 0 }).finished(), "0 tokens"},
 		"65 tokens":                {rows().block(0, ids[:64], root, func(b []byte) { b[4] = 65 }).finished(), "65 tokens"},
-		"flags":                    {rows().block(0, ids[:64], root, func(b []byte) { b[6] = 0 }).finished(), "flags"},
+		"flags":                    {rows().block(0, ids[:64], root, func(b []byte) { b[6] = 2 }).finished(), "flags"},
+		"a tail without windows":   {rows().block(0, ids[:60], root, func(b []byte) { b[6] = 0 }).finished(), "flags"},
 		"fewer rows than tokens":   {rows().block(0, ids[:63], root, func(b []byte) { b[4] = 64 }).finished(), "bytes, want"},
 		"another path hash":        {rows().block(0, ids[:64], Hash{1}, asIs).finished(), "path hash"},
 		"ids of others":            {rows().block(0, tokens(64, 5), root, asIs).finished(), "not the conversation's"},

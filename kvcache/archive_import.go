@@ -127,6 +127,7 @@ func (k *rowSink) add(b *archiveBlock) error {
 		return q.Commit(b.ids)
 	}
 	copy(data, b.payload)
+	q.entries[len(q.entries)-1].windowless = !b.windows
 	if err := q.Commit(b.ids); err != nil {
 		return err
 	}

@@ -12,9 +12,9 @@ import (
 
 // rowSource is where the rows of an archive come from: a path of tokens, block by block.
 type rowSource interface {
-	// rows returns the payload of the block that holds ids from firstPos on, FULL or PACKED, valid until the next call. The error wraps
-	// errDamaged where there are no such rows.
-	rows(firstPos int, ids []int32) ([]byte, error)
+	// rows returns the payload of the block that holds ids from firstPos on, FULL or PACKED, to be changed at will until the next call,
+	// and whether the planes of windowed layers are there. The error wraps errDamaged where there are no such rows.
+	rows(firstPos int, ids []int32) (payload []byte, windows bool, err error)
 }
 
 // writeBlocks writes the rows of ids, from the first on, until source has no more, and returns how many tokens that were.
@@ -22,7 +22,7 @@ func (a *archiveWriter) writeBlocks(lay *layout, fp Fingerprint, ids []int32, so
 	parent, done := rootHash(fp, lay.recipeHash, nil), 0
 	for done < len(ids) {
 		next := ids[done:min(done+BlockTokens, len(ids))]
-		payload, err := source.rows(done, next)
+		payload, windows, err := source.rows(done, next)
 		if errors.Is(err, errDamaged) {
 			break
 		}
@@ -30,7 +30,7 @@ func (a *archiveWriter) writeBlocks(lay *layout, fp Fingerprint, ids []int32, so
 			return done, err
 		}
 		next = next[:len(payload)/lay.tokenBytes]
-		if parent, err = a.writeBlock(lay, &parent, done, next, payload); err != nil {
+		if parent, err = a.writeBlock(lay, &parent, done, next, payload, windows); err != nil {
 			return done, err
 		}
 		if done += len(next); len(next) < BlockTokens {
@@ -89,12 +89,13 @@ func openStoredRows(fsys vfs.FS, home string, s *Stored, ids []int32) (*storedRo
 				return
 			}
 			b := storedBlock{name, off, h, commonPrefix(h.ids, ids[i*BlockTokens:])}
-			switch {
+			windows := h.flags&flagWindowPlanes != 0
+			switch old := r.blocks[i].header; {
 			case b.shared == BlockTokens:
-				if old := r.blocks[i].header; old == nil || old.seq < h.seq { // rule R6
+				if old == nil || h.before(old) {
 					r.blocks[i] = b
 				}
-			case b.shared > r.tails[i].shared:
+			case windows && b.shared > r.tails[i].shared:
 				r.tails[i] = b
 			}
 		})
@@ -122,39 +123,41 @@ func (r *storedRows) close() error {
 }
 
 // rows implements rowSource.
-func (r *storedRows) rows(firstPos int, _ []int32) ([]byte, error) {
+func (r *storedRows) rows(firstPos int, _ []int32) (payload []byte, windows bool, err error) {
 	for i := range r.buf {
 		if r.buf[i] == nil {
 			b, err := r.lay.newBuffer()
 			if err != nil {
-				return nil, err
+				return nil, false, err
 			}
 			r.buf[i] = b
 		}
 	}
 	i := firstPos / BlockTokens
 	if b := r.blocks[i]; b.header != nil {
-		if err := r.read(&b); err == nil {
-			return r.buf[0][:r.lay.payloadBytes], nil
+		if windows, err := r.read(&b); err == nil {
+			return r.buf[0][:r.lay.payloadBytes], windows, nil
 		}
 	}
 	b := r.tails[i]
 	if b.header == nil {
-		return nil, fmt.Errorf("%w: not there", errDamaged)
+		return nil, false, fmt.Errorf("%w: not there", errDamaged)
 	}
-	if err := r.read(&b); err != nil {
-		return nil, err
+	if windows, err := r.read(&b); err != nil {
+		return nil, false, err
+	} else if !windows {
+		return nil, false, fmt.Errorf("%w: %w", errDamaged, errNoWindow)
 	}
 	packed := b.shared * r.lay.tokenBytes
 	if len(b.header.ids) < BlockTokens {
-		return r.buf[0][:packed], nil // token after token: what follows is another path's
+		return r.buf[0][:packed], true, nil // token after token: what follows is another path's
 	}
 	r.lay.pack(r.buf[1], r.buf[0], b.shared)
-	return r.buf[1][:packed], nil
+	return r.buf[1][:packed], true, nil
 }
 
-// read fills the first buffer with the payload of a slot, and compares its checksums.
-func (r *storedRows) read(b *storedBlock) error {
+// read fills the first buffer with the payload of a slot, compares its checksums, and returns whether windowed planes are there.
+func (r *storedRows) read(b *storedBlock) (windows bool, err error) {
 	if r.name != b.segment {
 		if r.file != nil {
 			_ = r.file.Close() // only read
@@ -162,16 +165,16 @@ func (r *storedRows) read(b *storedBlock) error {
 		r.file, r.name = nil, ""
 		f, err := r.fsys.OpenFile(filepath.Join(r.dir, b.segment), vfs.Read)
 		if err != nil {
-			return fmt.Errorf("%w: %w", errDamaged, err)
+			return false, fmt.Errorf("%w: %w", errDamaged, err)
 		}
 		r.file, r.name = f, b.segment
 	}
 	n := len(b.header.ids)
 	payload := r.buf[0][:n*r.lay.tokenBytes]
 	if _, err := r.file.ReadAt(payload, b.off); err != nil {
-		return fmt.Errorf("%s slot %d: %w: %w", b.segment, b.header.slot, errDamaged, err)
+		return false, fmt.Errorf("%s slot %d: %w: %w", b.segment, b.header.slot, errDamaged, err)
 	}
-	return r.lay.checkPayload(payload, n, &b.header.hash, b.header.slot, b.header.crcs, b.segment)
+	return r.lay.checkPayload(payload, n, &b.header.hash, b.header.slot, b.header.crcs, b.segment, b.header.flags&flagWindowPlanes != 0)
 }
 
 // sequenceRows are the rows of an open sequence.
@@ -181,11 +184,11 @@ type sequenceRows struct {
 }
 
 // rows implements rowSource.
-func (s *sequenceRows) rows(firstPos int, ids []int32) ([]byte, error) {
+func (s *sequenceRows) rows(firstPos int, ids []int32) (payload []byte, windows bool, err error) {
 	lay, e := s.q.ns.lay, &s.q.entries[firstPos/BlockTokens]
 	if len(ids) == BlockTokens {
-		return s.buf[:lay.payloadBytes], lay.copyMapped(s.buf, e.data, BlockTokens)
+		return s.buf[:lay.payloadBytes], !e.windowless, lay.copyMapped(s.buf, e.data, BlockTokens)
 	}
 	lay.pack(s.buf, e.data, len(ids))
-	return s.buf[:len(ids)*lay.tokenBytes], nil
+	return s.buf[:len(ids)*lay.tokenBytes], !e.windowless, nil
 }

@@ -17,11 +17,17 @@ type block struct {
 	ids      []int32
 	firstPos int
 	refs     int    // sequences whose path holds it, and calls that read it
+	holds    int    // reasons not to give its slot away though nothing refers to it
 	dropped  bool   // not in the index: nobody finds it, holders may go on using it
 	seq      uint64 // write sequence number
 	used     int64  // when it was let go last, in Unix milliseconds: not before anything below it
 	kept     int    // durable pins whose path it is on
 	crcs     []uint32
+
+	windowless bool   // FULL: the planes of windowed layers are not there; never set while a sequence may read them
+	marked     bool   // other paths may go on from inside: see Sequence.Keep
+	keep       int    // scratch of punchable
+	replaces   *block // held until this one is verified and synced: it has the same tokens and lacks windowed planes
 
 	seg  *segment // nil: in memory only
 	slot uint32
@@ -35,7 +41,7 @@ type block struct {
 func (b *block) full() bool { return len(b.ids) == BlockTokens }
 
 // blockList is the list of stored blocks that nobody holds or has pinned, most recent first. A path is released deepest block first, so a
-// parent is always nearer to the front than its children, and the back is a leaf.
+// parent is nearer to the front than its children (see touch), and the back is a leaf.
 type blockList struct{ front, back *block }
 
 func (l *blockList) push(b *block) {
@@ -105,6 +111,13 @@ func (n *Namespace) drop(b *block) {
 // reclaim frees what a block in no list, no index and no hand occupies.
 func (n *Namespace) reclaim(b *block) {
 	n.lru.remove(b)
+	if b.holds > 0 {
+		return // unhold comes back
+	}
+	if b.replaces != nil {
+		n.unhold(b.replaces)
+		b.replaces = nil
+	}
 	if b.ram != nil {
 		n.putBufferLocked(b.ram)
 		b.ram = nil
@@ -112,6 +125,48 @@ func (n *Namespace) reclaim(b *block) {
 	if b.seg != nil {
 		b.seg.release(b.slot)
 		b.seg = nil
+	}
+}
+
+// unhold takes one hold away. Needs n.mu.
+func (n *Namespace) unhold(b *block) {
+	if b.holds--; b.holds == 0 && b.dropped && b.refs == 0 {
+		n.reclaim(b)
+	}
+}
+
+// supersede puts b, which is stored, in the place of a block with the same tokens. Should b not reach the disk, the old one is what
+// the paths below it stand on: its slot is kept until b is synced. Needs n.mu.
+func (n *Namespace) supersede(old, b *block) {
+	b.parent, b.children, old.children = old.parent, old.children, nil
+	for _, c := range b.children {
+		c.parent = b
+	}
+	b.parent.children[slices.Index(b.parent.children, old)] = b
+	n.blocks[b.hash] = b
+	n.movePins(old, b)
+	b.replaces = old
+	old.dropped = true
+	old.holds++
+	n.lru.remove(old)
+}
+
+// reinstate puts the block that b replaces back in its place: b is damaged, or its sync failed. Needs n.mu.
+func (n *Namespace) reinstate(b *block) {
+	old := b.replaces
+	b.replaces = nil
+	old.parent, old.children, b.children = b.parent, b.children, nil
+	for _, c := range old.children {
+		c.parent = old
+	}
+	old.parent.children[slices.Index(old.parent.children, b)] = old
+	n.blocks[old.hash] = old
+	n.movePins(b, old)
+	old.dropped, b.dropped = false, true
+	old.holds--
+	n.touch(old)
+	if b.refs == 0 {
+		n.reclaim(b)
 	}
 }
 
@@ -162,6 +217,16 @@ func (n *Namespace) unpin(b *block) {
 			n.putBufferLocked(b.ram)
 			b.ram = nil
 		}
+		n.touch(b)
+	}
+}
+
+// touch makes an unreferenced stored block the most recently used one. A path is released deepest block first; but the blocks
+// before b are not of the path that b was released with where another sequence has put others in their place. They follow, up to
+// one that is in use, so that the back of the list is a leaf but for rare cases. Needs n.mu.
+func (n *Namespace) touch(b *block) {
+	for ; b != nil && b.ids != nil && b.refs == 0 && !b.dropped; b = b.parent {
+		n.lru.remove(b)
 		n.idle(b)
 	}
 }
@@ -186,8 +251,8 @@ func (n *Namespace) lookup(parent *block, h Hash, ids []int32, firstPos int) *bl
 	return b
 }
 
-// bestChild returns the block below parent that shares the longest prefix with ids, pinned, and the length of the
-// prefix; nil when none shares a token.
+// bestChild returns the block below parent that has all its planes and shares the longest prefix with ids, pinned, and the
+// length of the prefix; nil when none shares a token.
 func (n *Namespace) bestChild(parent *block, ids []int32) (*block, int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -195,7 +260,7 @@ func (n *Namespace) bestChild(parent *block, ids []int32) (*block, int) {
 	if node == nil {
 		return nil, 0
 	}
-	best, length := nearest(node, ids)
+	best, length := nearest(node, ids, func(b *block) bool { return !b.windowless })
 	if length == 0 {
 		return nil, 0
 	}

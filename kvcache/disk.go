@@ -3,6 +3,7 @@ package kvcache
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -17,6 +18,7 @@ type disk struct {
 
 	broken atomic.Bool // writing failed in a way that space does not cure: only lookups from now on
 	full   atomic.Bool // no room at the last attempt; Flush tries again
+	punch  punchState  // guarded by syncMu
 
 	growMu sync.Mutex // one segment is made at a time; guards nextName
 	next   int        // number of the next segment file
@@ -38,15 +40,19 @@ func (d *disk) writable() bool {
 
 // seal makes the indexed block for a full private one, stores it where possible, and returns the entry that replaces it. The
 // buffer now belongs to the namespace.
-func (n *Namespace) seal(parent *block, h Hash, ids []int32, firstPos int, buf []byte) entry {
-	b := &block{hash: h, parent: parent, ids: append([]int32(nil), ids...), firstPos: firstPos, refs: 1}
+func (n *Namespace) seal(parent *block, h Hash, ids []int32, firstPos int, private entry) entry {
+	buf := private.data
+	b := &block{hash: h, parent: parent, ids: append([]int32(nil), ids...), firstPos: firstPos, refs: 1, windowless: private.windowless}
 	n.stats.sealed.Add(1)
+	n.mu.Lock()
+	b.marked = n.markedLike(b)
+	n.mu.Unlock()
 	err := n.store(b, buf[:n.lay.payloadBytes])
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	node, other := n.node(parent), n.blocks[h]
 	switch {
-	case other != nil && (other.ram != nil || other.trusted() && other.seg.view != nil):
+	case other != nil && (!other.windowless || b.windowless) && (other.ram != nil || other.trusted() && other.seg.view != nil):
 		// Another sequence sealed the same block while we wrote ours.
 		n.pin(other)
 		n.stats.shared.Add(1)
@@ -55,9 +61,12 @@ func (n *Namespace) seal(parent *block, h Hash, ids []int32, firstPos int, buf [
 		}
 		n.putBufferLocked(buf)
 		if other.ram != nil {
-			return entry{other.ram, other}
+			return entry{other.ram, other, other.windowless}
 		}
-		return entry{other.seg.slotView(other.slot), other}
+		return entry{other.seg.slotView(other.slot), other, other.windowless}
+	case other != nil && other.windowless && !b.windowless && other.seg != nil && err == nil:
+		n.supersede(other, b)
+		n.dropCovered(b)
 	case other != nil || node == nil:
 		// In doubt, or the path before us left the index: ours stays private to this sequence.
 		b.dropped = true
@@ -69,16 +78,24 @@ func (n *Namespace) seal(parent *block, h Hash, ids []int32, firstPos int, buf [
 	if err != nil {
 		n.stats.memory.Add(1)
 		b.ram = buf
-		return entry{buf, b}
+		return entry{buf, b, b.windowless}
 	}
 	n.stats.stored.Add(1)
 	b.seg.unsynced = append(b.seg.unsynced, b)
 	if b.seg.view == nil {
 		b.ram = buf
-		return entry{buf, b}
+		return entry{buf, b, b.windowless}
 	}
 	n.putBufferLocked(buf)
-	return entry{b.seg.slotView(b.slot), b}
+	return entry{b.seg.slotView(b.slot), b, b.windowless}
+}
+
+// markedLike says whether a block that b takes the place of is marked. Needs n.mu.
+func (n *Namespace) markedLike(b *block) bool {
+	node := n.node(b.parent)
+	return node != nil && slices.ContainsFunc(node.children, func(c *block) bool {
+		return c.marked && len(c.ids) <= len(b.ids) && commonPrefix(c.ids, b.ids) == len(c.ids)
+	})
 }
 
 // dropCovered drops the PACKED siblings of b whose ids are a prefix of b's (rule R8). Needs n.mu.
@@ -139,6 +156,17 @@ func (n *Namespace) write(b *block, payload []byte) error {
 		kind: kindFull, flags: flagWindowPlanes, slot: slot, firstPos: uint32(b.firstPos), seq: seq, uuid: seg.uuid,
 		parent: b.parent.hash, hash: b.hash, ids: b.ids, crcs: b.crcs,
 	}
+	if b.marked {
+		h.flags |= flagKeep
+	}
+	if b.windowless {
+		h.flags &^= flagWindowPlanes
+		for layer, l := range n.lay.geometry.Layers {
+			if l.Window > 0 {
+				b.crcs[layer] = ^b.crcs[layer] // nothing that is in the slot passes for these planes
+			}
+		}
+	}
 	if !b.full() {
 		h.kind = kindPacked
 	}
@@ -164,12 +192,7 @@ func (n *Namespace) write(b *block, payload []byte) error {
 		seg.release(slot)
 		n.mu.Unlock()
 		err = fmt.Errorf("segment %s: write slot %d: %w", seg.name, slot, err)
-		if errors.Is(err, vfs.ErrNoSpace) { // copy-on-write file systems need space to overwrite
-			d.full.Store(true)
-			d.store.full(err)
-		} else {
-			d.fail(err)
-		}
+		n.writeFailed(seg, err)
 		return err
 	}
 	d.store.stats.payloadBytes.Add(uint64(len(payload)))
@@ -179,6 +202,19 @@ func (n *Namespace) write(b *block, payload []byte) error {
 	b.seg, b.slot = seg, slot
 	b.verified.Store(generation)
 	return nil
+}
+
+// writeFailed does what a failed change of a segment calls for.
+func (n *Namespace) writeFailed(seg *segment, err error) {
+	switch d := n.disk; {
+	case errors.Is(err, errSpoiled):
+		n.retire(seg)
+	case errors.Is(err, vfs.ErrNoSpace): // copy-on-write file systems need space to overwrite
+		d.full.Store(true)
+		d.store.full(err)
+	default:
+		d.fail(err)
+	}
 }
 
 // fail ends storing for the life of the process.
@@ -200,7 +236,9 @@ func (n *Namespace) takeSlot() (*segment, uint32, uint64, error) {
 		n.mu.Unlock()
 		err := errFullNow
 		if !n.disk.full.Load() {
-			err = n.disk.grow(n)
+			if err = n.refill(); errors.Is(err, errNoHollow) {
+				err = n.disk.grow(n)
+			}
 		}
 		if err == nil {
 			continue
@@ -305,22 +343,9 @@ func (n *Namespace) sync() error {
 		if idle {
 			continue
 		}
-		n.stats.syncs.Add(1)
-		failpoint.Here("sync: before a segment")
-		err := seg.file.Fdatasync()
-		failpoint.Here("sync: after a segment")
-		if err != nil {
-			err = fmt.Errorf("segment %s: sync: %w", seg.name, err)
-			if distrustOnError {
-				n.distrust(seg, pending)
-				d.fail(err)
-			}
+		if err := n.syncSegment(seg, pending); err != nil {
 			errs = append(errs, err)
-			continue
 		}
-		n.mu.Lock()
-		seg.inherited = false
-		n.mu.Unlock()
 	}
 	d.store.ledger.settle()
 	return errors.Join(errs...)
@@ -337,6 +362,32 @@ func (n *Namespace) blocksIn(seg *segment) []*block {
 	return in
 }
 
+// syncSegment makes a segment durable, the blocks pending among what it holds. Needs syncMu.
+func (n *Namespace) syncSegment(seg *segment, pending []*block) error {
+	n.stats.syncs.Add(1)
+	failpoint.Here("sync: before a segment")
+	err := seg.file.Fdatasync()
+	failpoint.Here("sync: after a segment")
+	if err != nil {
+		err = fmt.Errorf("segment %s: sync: %w", seg.name, err)
+		if distrustOnError {
+			n.distrust(seg, pending)
+			n.disk.fail(err)
+		}
+		return err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	seg.inherited = false
+	for _, b := range pending {
+		if b.replaces != nil && b.verified.Load() > 0 {
+			n.unhold(b.replaces)
+			b.replaces = nil
+		}
+	}
+	return nil
+}
+
 // distrust drops the blocks that a failed sync leaves in doubt; sequences that hold some look after them at their next Reserve.
 func (n *Namespace) distrust(seg *segment, pending []*block) {
 	n.mu.Lock()
@@ -344,7 +395,7 @@ func (n *Namespace) distrust(seg *segment, pending []*block) {
 	seg.failed = true
 	for _, b := range append(pending, seg.unsynced...) {
 		if b.seg == seg {
-			n.drop(b)
+			n.distrustBlock(b)
 		}
 	}
 	seg.unsynced = nil

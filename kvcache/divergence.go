@@ -40,21 +40,26 @@ func (q *Sequence) Divergence(ids []int32, most int) Divergence {
 		node, d.Len = b, d.Len+BlockTokens
 	}
 	rest := ids[d.Len:]
-	child, shared := nearest(node, rest)
+	child, shared := nearest(node, rest, anyBlock)
 	d.Lost = n.losses.of(&node.hash, &next, rest, shared)
 	d.Len += shared
 	for from := shared; child != nil && len(d.Stored) < most; from = 0 {
 		tokens := child.ids[from:]
 		d.Stored = append(d.Stored, tokens[:min(len(tokens), most-len(d.Stored))]...)
-		child, _ = nearest(child, nil)
+		child, _ = nearest(child, nil, anyBlock)
 	}
 	return d
 }
 
-// nearest returns the child of a block that shares most tokens with ids, of several the one written last, and how many;
-// nil if there are no children.
-func nearest(parent *block, ids []int32) (best *block, shared int) {
+func anyBlock(*block) bool { return true }
+
+// nearest returns the child of a block that shares most tokens with ids, of several the one written last, and how many; of the
+// children that will do. nil if there are none.
+func nearest(parent *block, ids []int32, will func(*block) bool) (best *block, shared int) {
 	for _, c := range parent.children {
+		if !will(c) {
+			continue
+		}
 		if m := commonPrefix(c.ids, ids); best == nil || m > shared || m == shared && c.seq >= best.seq {
 			best, shared = c, m
 		}

@@ -63,14 +63,19 @@ func (n *Namespace) oldest() (used int64, ok bool) {
 func (n *Namespace) evict() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	b := n.lru.back
-	if b == nil {
-		return false
+	for b := n.lru.back; b != nil; b = b.prev {
+		leaf := b
+		for len(leaf.children) > 0 { // see touch
+			leaf = leaf.children[0]
+		}
+		if leaf.refs == 0 && leaf.kept == 0 {
+			n.stats.evicted.Add(1)
+			n.losses.left(leaf, Evicted)
+			n.drop(leaf)
+			return true
+		}
 	}
-	n.stats.evicted.Add(1)
-	n.losses.left(b, Evicted)
-	n.drop(b)
-	return true
+	return false
 }
 
 // couldHold reports whether a block of this layout would have room if everything else went: otherwise nothing needs to go.
@@ -91,6 +96,7 @@ type candidate struct {
 	used int64 // the last use of any of its blocks
 
 	empty bool
+	bytes int64 // what its file occupies
 }
 
 // oldestSegment returns the segment, in any namespace but one, whose blocks were all used longest ago: all that must go with them was
@@ -118,6 +124,7 @@ func (n *Namespace) oldestSegment() candidate {
 		}
 		if best.seg == nil || u.used < best.used || u.used == best.used && seg.name < best.seg.name {
 			best.seg, best.used, best.empty = seg, u.used, len(u.blocks) == 0
+			best.bytes = seg.occupied(n.lay)
 		}
 	}
 	return best
@@ -132,7 +139,7 @@ type segmentUse struct {
 
 // free reports whether a segment may be removed: nobody holds a block of it, none is being written, no sync of it failed.
 func (u *segmentUse) free(seg *segment) bool {
-	return !u.held && !seg.failed && len(u.blocks)+len(seg.free) == seg.slotCount
+	return !u.held && !seg.failed && len(u.blocks)+len(seg.free)+len(seg.hollow) == seg.slotCount
 }
 
 // segmentUses looks through the index. Needs n.mu.
@@ -145,7 +152,7 @@ func (n *Namespace) segmentUses() map[*segment]*segmentUse {
 		if u := uses[b.seg]; u != nil {
 			u.blocks = append(u.blocks, b)
 			u.used = max(u.used, b.used)
-			u.held = u.held || b.refs > 0 || b.kept > 0
+			u.held = u.held || b.refs > 0 || b.kept > 0 || b.holds > 0
 		}
 	}
 	return uses
@@ -173,6 +180,7 @@ func (n *Namespace) removeSegment(seg *segment) error {
 	}
 	n.stats.evicted.Add(uint64(before - len(n.blocks)))
 	d.segments = slices.DeleteFunc(d.segments, func(s *segment) bool { return s == seg })
+	bytes := seg.occupied(n.lay)
 	n.mu.Unlock()
 
 	failpoint.Here("evict: before the removal")
@@ -183,7 +191,7 @@ func (n *Namespace) removeSegment(seg *segment) error {
 		return fmt.Errorf("segment %s: remove: %w", seg.name, err)
 	}
 	failpoint.Here("evict: removed")
-	d.store.unclaim(segmentBytes(n.lay, seg.slotCount))
+	d.store.unclaim(bytes)
 	return seg.close()
 }
 
@@ -252,7 +260,7 @@ func (s *Store) shrink(maxBytes int64) (Freed, error) {
 		}
 		freed.Segments++
 		freed.Blocks += blocks - c.ns.size()
-		freed.Bytes += segmentBytes(c.ns.lay, c.seg.slotCount)
+		freed.Bytes += c.bytes
 	}
 }
 

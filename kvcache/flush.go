@@ -8,13 +8,15 @@ import (
 
 // Flush stores what can be: blocks that found no room before, the tail as a PACKED block, and makes everything written so far
 // durable. The caller decides when: some seconds after the end of a turn, and before it ends. What cannot be stored stays in memory,
-// where the sequence goes on; the error says why and is for information. In a namespace without a disk it does nothing.
+// where the sequence goes on; the error says why and is for information. Then it gives back planes that no window reaches any more:
+// on the disk those of blocks that nobody holds, in a namespace without a disk, where it does nothing else, those of its own.
 func (q *Sequence) Flush() error {
 	if q.closed {
 		return ErrClosed
 	}
 	n := q.ns
 	if n.disk == nil || n.disk.store.readOnly || n.disk.broken.Load() {
+		q.giveBack()
 		return nil
 	}
 	n.disk.full.Store(false)
@@ -24,7 +26,9 @@ func (q *Sequence) Flush() error {
 		err = q.storeTail()
 	}
 	failpoint.Here("flush: before the sync")
-	err = errors.Join(err, n.sync())
+	if err = errors.Join(err, n.sync()); err == nil {
+		_, err = n.punchWindows()
+	}
 	n.refreshHints()
 	return err
 }
@@ -43,7 +47,9 @@ func (q *Sequence) storeLate() error {
 		if !pending {
 			continue
 		}
-		late := &block{hash: e.block.hash, parent: e.block.parent, ids: e.block.ids, firstPos: e.block.firstPos}
+		late := &block{
+			hash: e.block.hash, parent: e.block.parent, ids: e.block.ids, firstPos: e.block.firstPos, windowless: e.windowless, marked: e.block.marked,
+		}
 		if err := n.store(late, e.data[:n.lay.payloadBytes]); err != nil {
 			return err
 		}
@@ -74,10 +80,13 @@ func (q *Sequence) storeTail() error {
 	parent := q.parent(at / BlockTokens)
 	if b, length := n.bestChild(parent, ids); b != nil {
 		n.mu.Lock()
-		stored := b.seg != nil
-		n.unpin(b)
+		covered := b.seg != nil && length == len(ids)
 		n.mu.Unlock()
-		if stored && length == len(ids) {
+		if covered && q.keepAt > at {
+			n.mark(b)
+		}
+		n.release(b)
+		if covered {
 			return nil
 		}
 	}
@@ -88,7 +97,7 @@ func (q *Sequence) storeTail() error {
 	defer n.putBuffer(buf)
 	n.lay.pack(buf, q.entries[at/BlockTokens].data, len(ids))
 	b := &block{
-		hash: pathHash(&parent.hash, ids), parent: parent, ids: append([]int32(nil), ids...), firstPos: at,
+		hash: pathHash(&parent.hash, ids), parent: parent, ids: append([]int32(nil), ids...), firstPos: at, marked: q.keepAt > at,
 	}
 	if err := n.store(b, buf[:len(ids)*n.lay.tokenBytes]); err != nil {
 		return err
@@ -104,7 +113,7 @@ func (q *Sequence) storeTail() error {
 	b.parent = node
 	n.insert(b)
 	n.dropCovered(b)
-	n.idle(b)
+	n.touch(b)
 	b.seg.unsynced = append(b.seg.unsynced, b)
 	return nil
 }

@@ -30,7 +30,7 @@ func FuzzSlotHeader(f *testing.F) {
 			b = append(b, make([]byte, headerBytes-len(b))...)
 		}
 		b = b[:headerBytes]
-		binary.LittleEndian.PutUint32(b[crcOff:], crc32.Checksum(b[:crcOff], castagnoli))
+		binary.LittleEndian.PutUint32(b[crcOff:], headerCRC(b))
 		h, err := decodeSlotHeader(b, lay, uuid, slot)
 		if err != nil {
 			return
@@ -236,7 +236,11 @@ func FuzzSegment(f *testing.F) {
 			first := at / headerBytes * headerBytes
 			if free && (first == 0 || first >= superblockCopy && first < int(dataOff(21))) && first+headerBytes <= len(seg) {
 				h := seg[first:][:headerBytes]
-				binary.LittleEndian.PutUint32(h[crcOff:], crc32.Checksum(h[:crcOff], castagnoli))
+				sum := crc32.Checksum(h[:crcOff], castagnoli)
+				if first > superblockCopy {
+					sum = headerCRC(h)
+				}
+				binary.LittleEndian.PutUint32(h[crcOff:], sum)
 			}
 		}
 		s, n := openStore(t, m, opt())

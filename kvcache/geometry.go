@@ -16,6 +16,7 @@ const (
 
 	maxLayers   = 512
 	slotAlign   = 16 << 10
+	holeAlign   = 4 << 10
 	recipeBytes = 16 // of one layer in the recipe
 )
 
@@ -61,6 +62,7 @@ type plane struct {
 	scaleOff, scaleStride int // first head's strip; stride 0 without scales
 	headDim               int
 	format                quant.KVFormat
+	windowed              bool // of a layer with a window
 }
 
 // unit is one plane or strip: 64 elements of elemBytes bytes at off.
@@ -79,6 +81,8 @@ type layout struct {
 	tokenBytes   int       // payloadBytes / 64: one token in a PACKED block
 	slotBytes    int
 	storable     bool // no format that exists in memory only
+	window       int  // the widest window in tokens; 0: no layer has one
+	hole         span // of a slot: whole pages of windowed layers' planes, which can be given back
 	recipe       []byte
 	recipeHash   Hash
 }
@@ -134,13 +138,22 @@ func (lay *layout) place() {
 		*v = plane{headDim: l.HeadDim, format: l.V, rowsBytes: BlockTokens * l.V.RowBytes(l.HeadDim)}
 		k.off, k.stride = off, k.rowsBytes+v.rowsBytes
 		v.off, v.stride = off+k.rowsBytes, k.stride
+		k.windowed, v.windowed = l.Window > 0, l.Window > 0
 		lay.layers[i][0] = span{off, l.NKVHeads * k.stride}
+		if l.Window > 0 && lay.window == 0 {
+			lay.hole.off = off
+		}
+		lay.window = max(lay.window, l.Window)
 		for h := range l.NKVHeads {
 			for _, p := range []*plane{k, v} {
 				lay.units = append(lay.units, unit{p.off + h*p.stride, p.rowsBytes / BlockTokens})
 			}
 		}
 		off += l.NKVHeads * k.stride
+	}
+	if lay.window > 0 {
+		first := (lay.hole.off + holeAlign - 1) / holeAlign * holeAlign
+		lay.hole = span{first, max(off/holeAlign*holeAlign-first, 0)}
 	}
 	for _, i := range order {
 		first := off
@@ -207,6 +220,17 @@ func (lay *layout) unpack(slot, src []byte, n int) {
 		at := u.off / BlockTokens
 		for t := range n {
 			copy(slot[u.off+t*u.elemBytes:][:u.elemBytes], src[t*lay.tokenBytes+at:])
+		}
+	}
+}
+
+// clearWindows makes the rows of windowed layers of a FULL block zeros.
+func (lay *layout) clearWindows(payload []byte) {
+	for layer, l := range lay.geometry.Layers {
+		for _, s := range lay.layers[layer] {
+			if l.Window > 0 {
+				clear(payload[s.off : s.off+s.n])
+			}
 		}
 	}
 }

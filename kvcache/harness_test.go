@@ -73,8 +73,12 @@ func compute(t testing.TB, q *Sequence, ids []int32, batch int) {
 	}
 }
 
+// eachPlane calls fn with the rows of a position, those apart that a query at Len or later does not see and that are not there.
 func eachPlane(q *Sequence, pos int, fn func(layer, head int, side Side, row, scale []byte)) {
 	for layer, l := range q.ns.lay.geometry.Layers {
+		if l.Window > 0 && pos+l.Window <= q.Len() && q.entries[pos/BlockTokens].windowless {
+			continue
+		}
 		for head := range l.NKVHeads {
 			for _, side := range []Side{K, V} {
 				p := q.Plane(layer, head, side, pos/BlockTokens)

@@ -26,7 +26,9 @@ const (
 	segmentMagic     = "KVSEG1\r\n"
 	metaMagic        = "KVMETA1\n"
 	slotVersion      = 1
+	flagsOff         = 11
 	flagWindowPlanes = 1
+	flagKeep         = 2
 )
 
 // The kinds of slots.
@@ -55,6 +57,14 @@ type slotHeader struct {
 	crcs     []uint32
 }
 
+// before says whether h is kept of two headers with one path hash (rule R6).
+func (h *slotHeader) before(other *slotHeader) bool {
+	if windows := h.flags & flagWindowPlanes; windows != other.flags&flagWindowPlanes {
+		return windows != 0
+	}
+	return h.seq > other.seq
+}
+
 // encode writes the header to b (headerBytes), payloadBytes as the layout says.
 func (h *slotHeader) encode(b []byte, lay *layout) {
 	le := binary.LittleEndian
@@ -77,7 +87,15 @@ func (h *slotHeader) encode(b []byte, lay *layout) {
 	for i, c := range h.crcs {
 		le.PutUint32(b[headerCRCsOff+4*i:], c)
 	}
-	le.PutUint32(b[crcOff:], crc32.Checksum(b[:crcOff], castagnoli))
+	le.PutUint32(b[crcOff:], headerCRC(b))
+}
+
+// headerCRC is the checksum of a slot header as if its windowed planes were present and not kept for others: the two flags can
+// change by a write of one byte, which no crash can tear.
+func headerCRC(b []byte) uint32 {
+	crc := crc32.Checksum(b[:flagsOff], castagnoli)
+	crc = crc32.Update(crc, castagnoli, []byte{b[flagsOff]&^flagKeep | flagWindowPlanes})
+	return crc32.Update(crc, castagnoli, b[flagsOff+1:crcOff])
 }
 
 // decodeSlotHeader applies rule R5 to the header at b (headerBytes). It allocates only after all checks.
@@ -86,7 +104,7 @@ func decodeSlotHeader(b []byte, lay *layout, uuid [16]byte, slot uint32) (*slotH
 	if string(b[:8]) != slotMagic {
 		return nil, errHeader
 	}
-	if got, want := le.Uint32(b[crcOff:]), crc32.Checksum(b[:crcOff], castagnoli); got != want {
+	if got, want := le.Uint32(b[crcOff:]), headerCRC(b); got != want {
 		return nil, fmt.Errorf("%w: checksum %08x, want %08x", errHeader, got, want)
 	}
 	n := int(le.Uint16(b[12:]))
@@ -103,8 +121,8 @@ func decodeSlotHeader(b []byte, lay *layout, uuid [16]byte, slot uint32) (*slotH
 		return nil, fmt.Errorf("%w: %d layers, want %d", errHeader, le.Uint16(b[14:]), len(lay.layers))
 	case h.kind == kindFull && n != BlockTokens, h.kind == kindPacked && (n < 1 || n >= BlockTokens), h.kind != kindFull && h.kind != kindPacked:
 		return nil, fmt.Errorf("%w: kind %d with %d tokens", errHeader, h.kind, n)
-	case h.flags&flagWindowPlanes == 0:
-		return nil, fmt.Errorf("%w: windowed planes punched", errHeader)
+	case h.flags&flagWindowPlanes == 0 && (lay.window == 0 || h.kind != kindFull):
+		return nil, fmt.Errorf("%w: windowed planes absent from a block of kind %d in a recipe whose widest window is %d", errHeader, h.kind, lay.window)
 	case h.firstPos%BlockTokens != 0 || h.firstPos > 1<<31-1-BlockTokens:
 		return nil, fmt.Errorf("%w: first position %d", errHeader, h.firstPos)
 	case le.Uint64(b[48:]) != uint64(n*lay.tokenBytes):
@@ -146,14 +164,22 @@ func (lay *layout) layerCRC(payload []byte, n int, path *Hash, slot uint32, laye
 	return crc
 }
 
-// checkPayload compares the layer checksums of a payload of n tokens. The error wraps errDamaged and names segment and slot.
-func (lay *layout) checkPayload(payload []byte, n int, path *Hash, slot uint32, crcs []uint32, segment string) error {
+// checkPayload compares the layer checksums of a payload of n tokens, those of windowed layers only if windows says that their
+// planes should be there, and returns whether they are. Of a FULL block that may be false without an error, which wraps errDamaged and
+// names segment and slot.
+func (lay *layout) checkPayload(payload []byte, n int, path *Hash, slot uint32, crcs []uint32, segment string, windows bool) (bool, error) {
 	for layer, want := range crcs {
-		if got := lay.layerCRC(payload, n, path, slot, layer); got != want {
-			return fmt.Errorf("%s slot %d: %w: layer %d checksum %08x, want %08x", segment, slot, errDamaged, layer, got, want)
+		windowed := n == BlockTokens && lay.geometry.Layers[layer].Window > 0
+		if windowed && !windows {
+			continue
+		}
+		if got := lay.layerCRC(payload, n, path, slot, layer); got != want && windowed {
+			windows = false
+		} else if got != want {
+			return false, fmt.Errorf("%s slot %d: %w: layer %d checksum %08x, want %08x", segment, slot, errDamaged, layer, got, want)
 		}
 	}
-	return nil
+	return windows, nil
 }
 
 // superblock is the decoded head of a segment.

@@ -82,7 +82,7 @@ func StoredTokens(fsys vfs.FS, home string, fp Fingerprint, ids []int32) (int, e
 
 // storedPath walks the chain of ids through the headers of one namespace's segments.
 func storedPath(fsys vfs.FS, dir string, lay *layout, fp Fingerprint, ids []int32) int {
-	have := map[Hash]*slotHeader{}
+	have := map[Hash]*slotHeader{} // the one with all planes, of several
 	children := map[Hash][]*slotHeader{}
 	names, err := fsys.ReadDir(dir)
 	if err != nil {
@@ -91,28 +91,36 @@ func storedPath(fsys vfs.FS, dir string, lay *layout, fp Fingerprint, ids []int3
 	for _, name := range names {
 		if strings.HasPrefix(name, "kv-") && strings.HasSuffix(name, ".seg") {
 			eachHeader(fsys, filepath.Join(dir, name), lay, fp, func(h *slotHeader, _ int64) {
-				have[h.hash] = h
+				if other := have[h.hash]; other == nil || h.before(other) {
+					have[h.hash] = h
+				}
 				children[h.parent] = append(children[h.parent], h)
 			})
 		}
 	}
-	parent, done := rootHash(fp, lay.recipeHash, nil), 0
-	for len(ids)-done >= BlockTokens {
-		h := have[pathHash(&parent, ids[done:done+BlockTokens])]
+	path := []Hash{rootHash(fp, lay.recipeHash, nil)}
+	for len(ids) >= len(path)*BlockTokens {
+		h := have[pathHash(&path[len(path)-1], ids[(len(path)-1)*BlockTokens:][:BlockTokens])]
 		if h == nil {
 			break
 		}
-		parent, done = h.hash, done+BlockTokens
+		path = append(path, h.hash)
 	}
-	tail := 0
-	for _, h := range children[parent] {
-		n := 0
-		for n < len(h.ids) && done+n < len(ids) && h.ids[n] == ids[done+n] {
-			n++
+	has := func(b int) bool { return b+1 >= len(path) || have[path[b+1]].flags&flagWindowPlanes != 0 }
+	withTail := func(done int) int {
+		tail := 0
+		for _, h := range children[path[done/BlockTokens]] {
+			if h.flags&flagWindowPlanes != 0 {
+				tail = max(tail, commonPrefix(h.ids, ids[done:]))
+			}
 		}
-		tail = max(tail, n)
+		return done + tail
 	}
-	return done + tail
+	whole := (len(path) - 1) * BlockTokens
+	if n := withTail(whole); lay.usable(n, has) == n {
+		return n
+	}
+	return withTail(lay.usable(whole, has))
 }
 
 // eachHeader calls found for every valid slot header of a segment file, with the offset of the slot.

@@ -171,21 +171,59 @@ func (n *Namespace) rows(b *block) ([]byte, error) {
 	return b.ram, nil
 }
 
-// readChecked reads the payload of a pinned stored block and compares its checksums. The error wraps errDamaged.
+// entryOf is rows for a path: it says as well which planes are there.
+func (n *Namespace) entryOf(b *block) (entry, error) {
+	rows, err := n.rows(b)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return entry{rows, b, b.windowless}, err
+}
+
+// readChecked reads the payload of a pinned stored block and compares its checksums. The error wraps errDamaged. A FULL block whose
+// damage is in windowed layers alone becomes windowless.
 func (n *Namespace) readChecked(b *block, buf []byte) error {
 	payload := buf[:len(b.ids)*n.lay.tokenBytes]
 	generation := b.seg.generation.Load()
 	if _, err := b.seg.file.ReadAt(payload, b.seg.slotOff(b.slot)); err != nil {
 		return fmt.Errorf("%s slot %d: %w: %w", b.seg.name, b.slot, errDamaged, err)
 	}
-	if err := n.lay.checkPayload(payload, len(b.ids), &b.hash, b.slot, b.crcs, b.seg.name); err != nil && verifyPayload {
+	n.mu.Lock()
+	windows := !b.windowless
+	n.mu.Unlock()
+	whole, err := n.lay.checkPayload(payload, len(b.ids), &b.hash, b.slot, b.crcs, b.seg.name, windows)
+	if !verifyPayload {
+		whole, err = windows, nil
+	}
+	if err != nil || windows && !whole {
 		b.seg.confirm()
+	}
+	if err != nil {
 		return err
+	}
+	if windows && !whole {
+		n.stats.damagedBlocks.Add(1)
+		n.mu.Lock()
+		b.windowless = true
+		n.mu.Unlock()
 	}
 	if b.verified.Swap(generation) == 0 {
 		n.stats.verifiedBlocks.Add(1)
+		n.mu.Lock()
+		if b.replaces != nil {
+			b.seg.unsynced = append(b.seg.unsynced, b)
+		}
+		n.mu.Unlock()
 	}
 	return nil
+}
+
+// distrustBlock drops a block, or puts that back which it replaces. Needs n.mu.
+func (n *Namespace) distrustBlock(b *block) {
+	if b.replaces != nil && !b.dropped {
+		n.reinstate(b)
+	} else {
+		n.drop(b)
+	}
 }
 
 // forget drops a block whose payload cannot be used.
@@ -194,7 +232,7 @@ func (n *Namespace) forget(b *block) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.losses.left(b, Damaged)
-	n.drop(b)
+	n.distrustBlock(b)
 }
 
 // discard is forget for a pinned block, which it releases.

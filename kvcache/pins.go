@@ -204,7 +204,7 @@ func (n *Namespace) attach(p *pin) {
 	p.node = leaf
 	if len(p.tail) > 0 {
 		for _, c := range leaf.children {
-			if commonPrefix(c.ids, p.tail) == len(p.tail) && (p.node == leaf || len(c.ids) > len(p.node.ids)) {
+			if commonPrefix(c.ids, p.tail) == len(p.tail) && !c.windowless && (p.node == leaf || len(c.ids) > len(p.node.ids)) {
 				p.node = c
 			}
 		}
@@ -227,6 +227,28 @@ func (n *Namespace) detach(p *pin) {
 	for _, b := range free { // the deepest first, as when a sequence lets go
 		n.idle(b)
 	}
+}
+
+// movePins makes the pins of a block those of another one that takes its place. Needs n.mu.
+func (n *Namespace) movePins(from, to *block) {
+	to.kept, from.kept = from.kept, 0
+	for _, p := range n.pins {
+		if p.node == from {
+			p.node = to
+		}
+	}
+}
+
+// pinnedEnds returns the blocks in which pinned paths end, and at which position: where one ends inside a block, that of its
+// begin. Needs n.mu.
+func (n *Namespace) pinnedEnds() map[*block]int {
+	ends := map[*block]int{}
+	for _, p := range n.pins {
+		if p.node != nil && p.node.ids != nil {
+			ends[p.node] = min(p.full, p.node.firstPos+len(p.node.ids))
+		}
+	}
+	return ends
 }
 
 // repin looks for the pins whose path leads through a block that has come into the index. Needs n.mu.

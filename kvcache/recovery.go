@@ -41,6 +41,9 @@ func (d *disk) recover(n *Namespace, inputs []byte) error {
 			continue // ignored, not changed
 		}
 		blocks, err := d.readHeaders(seg, n.lay)
+		if err == nil {
+			err = d.findHoles(n.lay, seg, blocks)
+		}
 		if err != nil {
 			n.stats.damagedBlocks.Add(1)
 			d.setAside = append(d.setAside, fmt.Errorf("segment %s: headers: %w", name, err))
@@ -117,7 +120,8 @@ func (d *disk) readHeaders(seg *segment, lay *layout) ([]*block, error) {
 			}
 			blocks = append(blocks, &block{
 				hash: h.hash, parent: &block{hash: h.parent}, ids: h.ids, firstPos: int(h.firstPos), seq: h.seq, crcs: h.crcs,
-				seg: seg, slot: slot,
+				seg: seg, slot: slot, windowless: h.flags&flagWindowPlanes == 0,
+				marked: h.flags&flagKeep != 0,
 			})
 		}
 	}
@@ -131,6 +135,12 @@ func (d *disk) index(n *Namespace, found []*block) {
 	slices.SortFunc(found, func(a, b *block) int {
 		if a.firstPos != b.firstPos {
 			return a.firstPos - b.firstPos
+		}
+		if a.windowless != b.windowless {
+			if b.windowless {
+				return -1
+			}
+			return 1
 		}
 		if a.seq != b.seq { // of two copies the later one is kept: the other may be a slot that was given out again
 			if a.seq > b.seq {
@@ -150,6 +160,11 @@ func (d *disk) index(n *Namespace, found []*block) {
 		parent := n.blocks[b.parent.hash]
 		if b.firstPos == 0 || parent == nil && !checkParent {
 			parent = n.root(b.parent.hash)
+		}
+		if same := n.blocks[b.hash]; same != nil && b.windowless && !same.windowless && same.replaces == nil {
+			same.replaces = b
+			b.dropped, b.holds = true, 1
+			continue
 		}
 		if parent == nil || n.blocks[b.hash] != nil || b.firstPos > 0 && checkParent && (!parent.full() || parent.firstPos+BlockTokens != b.firstPos) {
 			if parent == nil && !orphans[b.parent.hash] {
@@ -177,9 +192,15 @@ func (d *disk) index(n *Namespace, found []*block) {
 func (n *Namespace) dropAllCovered(parent *block) {
 	children := slices.Clone(parent.children)
 	slices.SortFunc(children, func(a, b *block) int { return slices.Compare(a.ids, b.ids) })
-	for i := 0; i+1 < len(children); i++ {
-		if commonPrefix(children[i].ids, children[i+1].ids) == len(children[i].ids) {
-			n.drop(children[i])
+	for i, c := range children {
+		for _, next := range children[i+1:] {
+			if commonPrefix(c.ids, next.ids) < len(c.ids) {
+				break
+			}
+			if !next.windowless {
+				n.drop(c)
+				break
+			}
 		}
 	}
 }

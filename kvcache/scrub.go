@@ -158,6 +158,12 @@ func (n *Namespace) takeOut(gone trail, used map[*block]bool) (victims []*block,
 			continue
 		}
 		n.pin(b)
+		if old := b.replaces; old != nil { // the same rows, kept until b is durable
+			b.replaces = nil
+			n.pin(old)
+			n.unhold(old)
+			victims = append(victims, old)
+		}
 		n.drop(b)
 		victims = append(victims, b)
 	}
@@ -172,19 +178,21 @@ func (n *Namespace) takeFree(gone trail) ([]place, error) {
 	var taken []place
 	header := make([]byte, headerBytes)
 	for _, seg := range n.disk.segments {
-		var left []uint32
-		for _, slot := range seg.free {
-			if _, err := seg.file.ReadAt(header, headerTableOff+int64(slot)*headerBytes); err != nil {
-				return taken, fmt.Errorf("segment %s: %w", seg.name, err)
+		for _, free := range []*[]uint32{&seg.free, &seg.hollow} {
+			var left []uint32
+			for _, slot := range *free {
+				if _, err := seg.file.ReadAt(header, headerTableOff+int64(slot)*headerBytes); err != nil {
+					return taken, fmt.Errorf("segment %s: %w", seg.name, err)
+				}
+				h, err := decodeSlotHeader(header, n.lay, seg.uuid, slot)
+				if err == nil && gone.has(&h.parent, h.ids) || err != nil && !allZero(header) {
+					taken = append(taken, place{seg, slot})
+				} else {
+					left = append(left, slot)
+				}
 			}
-			h, err := decodeSlotHeader(header, n.lay, seg.uuid, slot)
-			if err == nil && gone.has(&h.parent, h.ids) || err != nil && !allZero(header) {
-				taken = append(taken, place{seg, slot})
-			} else {
-				left = append(left, slot)
-			}
+			*free = left
 		}
-		seg.free = left
 	}
 	return taken, nil
 }
@@ -205,8 +213,14 @@ func (n *Namespace) wipeHeader(p place) error {
 	})
 }
 
-// wipePayload gives the space of a slot up and takes it again: then it reads as zeros.
+// wipePayload gives the space of a slot up and takes it again: then it reads as zeros. What has a hole becomes one as a whole.
 func (n *Namespace) wipePayload(p place) error {
+	n.mu.Lock()
+	hole := p.seg.holes[p.slot]
+	n.mu.Unlock()
+	if hole.n > 0 {
+		return n.hollowOut(p.seg, p.slot, hole)
+	}
 	return p.wipe(func() error {
 		off, size := p.seg.slotOff(p.slot), int64(p.seg.slotBytes)
 		err := p.seg.file.Punch(off, size)

@@ -25,13 +25,15 @@ type segment struct {
 	uuid      [16]byte
 	slotCount int
 	slotBytes int
-	data      int64    // offset of slot 0
-	view      []byte   // the whole file, read-only; nil where it cannot be mapped
-	free      []uint32 // slots without a block, the next one to use last
-	unsynced  []*block // written since the last sync began
-	dirty     bool     // slots were overwritten since the last sync began
-	failed    bool     // a sync failed: nothing is written here any more
-	inherited bool     // not synced by this process yet: the one before may have written and died
+	data      int64           // offset of slot 0
+	view      []byte          // the whole file, read-only; nil where it cannot be mapped
+	free      []uint32        // slots without a block, the next one to use last
+	hollow    []uint32        // likewise, but with a hole
+	holes     map[uint32]span // of slots, in bytes of the slot: space that was given back
+	unsynced  []*block        // written since the last sync began
+	dirty     bool            // slots were overwritten since the last sync began
+	failed    bool            // a sync failed: nothing is written here any more
+	inherited bool            // not synced by this process yet: the one before may have written and died
 
 	stamp
 }
@@ -43,9 +45,13 @@ func (s *segment) slotView(slot uint32) []byte {
 	return s.view[off : off+s.slotBytes : off+s.slotBytes]
 }
 
-// release returns a slot to the free list.
+// release returns a slot to the free lists.
 func (s *segment) release(slot uint32) {
-	if !s.failed {
+	switch {
+	case s.failed:
+	case s.holes[slot].n > 0:
+		s.hollow = append(s.hollow, slot)
+	default:
 		s.free = append(s.free, slot)
 	}
 }
@@ -57,6 +63,15 @@ func (s *segment) disown(slot uint32) {
 	if _, err := s.file.WriteAt(none[:], headerTableOff+int64(slot)*headerBytes); err == nil {
 		s.release(slot)
 	}
+}
+
+// occupied returns what the file takes of the disk. Needs Namespace.mu.
+func (s *segment) occupied(lay *layout) int64 {
+	bytes := segmentBytes(lay, s.slotCount)
+	for _, hole := range s.holes {
+		bytes -= int64(hole.n)
+	}
+	return bytes
 }
 
 func (s *segment) close() error {
@@ -132,7 +147,7 @@ func (d *disk) createSegment(lay *layout, fp Fingerprint, name string, slotCount
 
 // newSegment maps an open segment file whose superblock was checked. A file that cannot be mapped is read block by block.
 func newSegment(f vfs.File, name string, sb *superblock, lay *layout) *segment {
-	s := &segment{file: f, name: name, uuid: sb.uuid, slotCount: sb.slotCount, slotBytes: lay.slotBytes, data: dataOff(sb.slotCount)}
+	s := &segment{file: f, name: name, uuid: sb.uuid, slotCount: sb.slotCount, slotBytes: lay.slotBytes, data: dataOff(sb.slotCount), holes: map[uint32]span{}}
 	if view, err := f.Map(segmentBytes(lay, sb.slotCount)); err == nil {
 		s.view = view
 	}

@@ -18,11 +18,12 @@ var (
 	ErrBusy = errors.New("kv store is in use")
 	// ErrNoMemory: the system gave no memory for a block.
 	ErrNoMemory = errors.New("no memory for kv block")
-	// ErrLost: the disk lost blocks that the sequence was using. The sequence now ends before them; compute from Len on. Errors that
-	// wrap it are a *LostError.
-	ErrLost = errors.New("kv blocks lost by the disk")
+	// ErrLost: the disk lost blocks that the sequence was using, or it was to go back to where windowed layers have lost
+	// their rows. The sequence now ends before them; compute from Len on. Errors that wrap it are a *LostError.
+	ErrLost = errors.New("kv blocks lost")
 
-	errDamaged = errors.New("damaged kv block")
+	errDamaged  = errors.New("damaged kv block")
+	errNoWindow = errors.New("kv block without planes of windowed layers")
 )
 
 // Sequence is the KV path of one conversation: positions [0, Len). It holds its blocks: they are not evicted, rewritten
@@ -36,13 +37,15 @@ type Sequence struct {
 	reserved int     // positions [len(ids), reserved) may be written
 	epoch    uint64  // of the namespace, when the entries were last looked at
 	segs     []watched
+	keepAt   int // see Keep; 0 for none
 	closed   bool
 }
 
 // entry is one block of a path: sealed (block set, data is shared and read-only) or private (block nil, data is ours).
 type entry struct {
-	data  []byte
-	block *block
+	data       []byte
+	block      *block
+	windowless bool // the planes of windowed layers are not there, and no query at Len or later sees them
 }
 
 // Len returns the number of committed positions.
@@ -56,10 +59,15 @@ func (q *Sequence) Blocks() int { return len(q.entries) }
 
 // Plane returns the rows of a layer (in the model's order), KV head and side in a block (positions 64*block and up): all
 // 64 rows, of which those of committed and reserved positions mean something. The slices are valid until the next
-// Reserve, Commit, Truncate, Match or Close. Only rows of reserved positions may be written, through Rows and Scales.
+// Reserve, Commit, Truncate, Match or Close. Only rows of reserved positions may be written, through Rows and Scales. Planes of windowed
+// layers are there for positions that a query at Len or later sees; to ask for others is a fault of the caller and panics.
 func (q *Sequence) Plane(layer, head int, side Side, block int) quant.KVPlane {
 	p := &q.ns.lay.planes[2*layer+int(side)]
-	data := q.entries[block].data
+	e := &q.entries[block]
+	if p.windowed && e.windowless {
+		panic(errWindow{layer, block})
+	}
+	data := e.data
 	off := p.off + head*p.stride
 	scaleOff := p.scaleOff + head*p.scaleStride
 	return quant.KVPlane{
@@ -108,6 +116,7 @@ func (q *Sequence) Commit(ids []int32) error {
 	q.ids = append(q.ids, ids...)
 	for b := first; (b+1)*BlockTokens <= len(q.ids); b++ {
 		q.seal(b)
+		q.markKept(b)
 	}
 	return nil
 }
@@ -126,21 +135,50 @@ func (q *Sequence) seal(b int) {
 	ids := q.ids[b*BlockTokens : (b+1)*BlockTokens]
 	h := pathHash(&parent.hash, ids)
 	if other := q.ns.find(parent, h, ids, b*BlockTokens); other != nil {
-		if rows, err := q.ns.rows(other); err == nil {
+		shared, err := q.ns.entryOf(other)
+		switch {
+		case err != nil:
+			q.ns.discard(other)
+		case shared.windowless && !e.windowless:
+			q.ns.release(other)
+		default:
 			q.ns.putBuffer(e.data)
 			q.ns.stats.shared.Add(1)
-			*e = entry{rows, other}
+			*e = shared
 			q.watch(other)
 			return
 		}
-		q.ns.discard(other)
 	}
-	*e = q.ns.seal(parent, h, ids, b*BlockTokens, e.data)
+	*e = q.ns.seal(parent, h, ids, b*BlockTokens, *e)
 	q.watch(e.block)
 }
 
+// Keep says that another path may go on from position n, at most Len, though this one has gone on from there: windowed planes
+// that it needs for it are then not given back before the block at n is evicted. Where two paths have parted, and at the end of
+// each, that holds without it. A disk that fails shows in Store.Status; the error wraps ErrReserve or ErrClosed.
+func (q *Sequence) Keep(n int) error {
+	switch {
+	case q.closed:
+		return ErrClosed
+	case n < 0 || n > len(q.ids):
+		return fmt.Errorf("%w: keep %d, have %d", ErrReserve, n, len(q.ids))
+	}
+	if q.keepAt = n; n > 0 {
+		q.markKept((n - 1) / BlockTokens)
+	}
+	return nil
+}
+
+// markKept marks block b if it is sealed and the one that Keep was last called for; the tail gets its mark when it is sealed.
+func (q *Sequence) markKept(b int) {
+	if q.keepAt > 0 && b == (q.keepAt-1)/BlockTokens && q.entries[b].block != nil {
+		q.ns.mark(q.entries[b].block)
+	}
+}
+
 // Match resets the sequence to the longest stored prefix of ids and returns its length: blocks of its own, blocks in the
-// index, and at the first block that is not there the rows of the one that shares most tokens. Logits need at least one
+// index, and at the first block that is not there the rows of the one that shares most tokens; of these, as many as leave the
+// windowed layers all rows that they need to go on. Logits need at least one
 // token to compute: pass all ids but the last. An uncommitted reservation is dropped, and so is an unflushed tail that is not a prefix of ids.
 // Damaged blocks shorten the result. The error wraps ErrClosed or ErrNoMemory; the sequence is then usable, and Len says how long.
 func (q *Sequence) Match(ids []int32) (reused int, err error) {
@@ -164,35 +202,86 @@ func (q *Sequence) Match(ids []int32) (reused int, err error) {
 
 // extend appends what the index has of ids behind the positions that are there.
 func (q *Sequence) extend(ids []int32) error {
-	n := q.ns
-	for {
-		b := len(q.ids) / BlockTokens
-		at := b * BlockTokens
-		if len(ids) < at+BlockTokens {
-			break
+	first := len(q.ids) / BlockTokens
+	found, err := q.chain(ids, first)
+	has := func(b int) bool {
+		switch {
+		case b < first:
+			return !q.entries[b].windowless
+		case b < first+len(found):
+			return !found[b-first].windowless
 		}
-		parent, next := q.parent(b), ids[at:at+BlockTokens]
-		found := n.find(parent, pathHash(&parent.hash, next), next, at)
-		if found == nil {
-			break
-		}
-		rows, err := n.rows(found)
-		if errors.Is(err, ErrNoMemory) {
-			n.release(found)
-			return err
-		} else if err != nil {
-			n.discard(found)
-			break
-		}
-		if len(q.entries) > b { // our own rows of the same tokens, not needed any more
-			q.drop(b)
-		}
-		q.entries = append(q.entries, entry{rows, found})
-		q.watch(found)
-		q.ids = append(q.ids[:at], next...)
-		q.reserved = len(q.ids)
+		return true
 	}
-	return q.extendTail(ids)
+	whole := (first + len(found)) * BlockTokens
+	end := q.ns.lay.usable(whole, has)
+	if end < whole { // with rows of a tail behind them, some before may not be seen any more
+		if tail := whole + q.tailBehind(found, ids[whole:]); q.ns.lay.usable(tail, has) == tail {
+			end = whole
+		}
+	}
+	keep := 0
+	if end > len(q.ids) {
+		keep = end/BlockTokens - first
+	}
+	for _, e := range slices.Backward(found[keep:]) {
+		q.ns.release(e.block)
+	}
+	if keep > 0 {
+		if len(q.entries) > first { // our own rows of the same tokens, not needed any more
+			q.drop(first)
+		}
+		for _, e := range found[:keep] {
+			q.entries = append(q.entries, e)
+			q.watch(e.block)
+		}
+		q.ids = append(q.ids[:first*BlockTokens], ids[first*BlockTokens:end]...)
+		q.reserved = end
+	}
+	if err == nil {
+		err = q.extendTail(ids)
+	}
+	if end := q.usable(len(q.ids)); end < len(q.ids) { // a tail was not there after all
+		if e := q.Truncate(end); !errors.Is(e, ErrLost) {
+			err = errors.Join(err, e)
+		}
+	}
+	return err
+}
+
+// tailBehind returns how many of ids extendTail would find behind found.
+func (q *Sequence) tailBehind(found []entry, ids []int32) int {
+	if len(found) == 0 {
+		return 0
+	}
+	b, length := q.ns.bestChild(found[len(found)-1].block, ids)
+	if b != nil {
+		q.ns.release(b)
+	}
+	return length
+}
+
+// chain returns the blocks of ids that the index has from block first on, pinned. The error wraps ErrNoMemory.
+func (q *Sequence) chain(ids []int32, first int) (found []entry, err error) {
+	n, parent := q.ns, q.parent(first)
+	for at := first * BlockTokens; len(ids) >= at+BlockTokens; at += BlockTokens {
+		next := ids[at : at+BlockTokens]
+		b := n.find(parent, pathHash(&parent.hash, next), next, at)
+		if b == nil {
+			break
+		}
+		e, err := n.entryOf(b)
+		if errors.Is(err, ErrNoMemory) {
+			n.release(b)
+			return found, err
+		} else if err != nil {
+			n.discard(b)
+			at -= BlockTokens // what it replaced may be there
+			continue
+		}
+		found, parent = append(found, e), b
+	}
+	return found, nil
 }
 
 // extendTail copies rows of the block that shares the longest prefix with what follows, if that is more than we have.
@@ -229,7 +318,11 @@ func (q *Sequence) extendTail(ids []int32) error {
 			q.dropEmptyTail()
 			return err
 		default:
-			n.discard(source)
+			if errors.Is(err, errDamaged) {
+				n.discard(source)
+			} else { // it just turned out to be windowless: not to be chosen again
+				n.release(source)
+			}
 			if q.ids = q.ids[:at]; len(q.entries) > b { // what we had of the tail may be overwritten
 				q.drop(b)
 			}
@@ -248,11 +341,14 @@ func (q *Sequence) dropEmptyTail() {
 // copyTail copies the first length tokens of a pinned block to a private one; dst is undefined if that fails.
 func (n *Namespace) copyTail(dst []byte, source *block, length int) error {
 	if source.full() {
-		rows, err := n.rows(source)
+		e, err := n.entryOf(source)
 		if err != nil {
 			return err
 		}
-		return n.lay.copyMapped(dst, rows, length)
+		if e.windowless {
+			return errNoWindow
+		}
+		return n.lay.copyMapped(dst, e.data, length)
 	}
 	buf, err := n.getBuffer()
 	if err != nil {
@@ -267,13 +363,17 @@ func (n *Namespace) copyTail(dst []byte, source *block, length int) error {
 }
 
 // Truncate forgets the positions from n on, and any reservation. Rows of a sealed block that stay are copied to a private
-// one. The error wraps ErrReserve (n > Len) or ErrNoMemory (the sequence is unchanged), ErrLost (it then ends before n) or ErrClosed.
+// one. The error wraps ErrReserve (n > Len) or ErrNoMemory (the sequence is unchanged), ErrLost (it then ends before n: see Len) or
+// ErrClosed.
 func (q *Sequence) Truncate(n int) error {
 	if q.closed {
 		return ErrClosed
 	}
 	if n < 0 || n > len(q.ids) {
 		return fmt.Errorf("%w: truncate to %d, have %d", ErrReserve, n, len(q.ids))
+	}
+	if end := q.usable(n); end < n {
+		return q.lose(n, end, errNoWindow)
 	}
 	keep := (n + BlockTokens - 1) / BlockTokens
 	if r := n % BlockTokens; r != 0 && q.entries[keep-1].block != nil {
@@ -285,20 +385,20 @@ func (q *Sequence) Truncate(n int) error {
 		if err := q.ns.lay.copyMapped(buf, e.data, r); err != nil {
 			q.ns.putBuffer(buf)
 			q.ns.forget(e.block)
-			lost := &LostError{IDs: slices.Clone(q.ids[n-r : n]), Cause: err}
-			return errors.Join(lost, q.Truncate(n-r))
+			return q.lose(n, n-r, err)
 		}
 		for len(q.entries) > keep {
 			q.drop(len(q.entries) - 1)
 		}
 		q.ns.release(e.block)
-		*e = entry{data: buf}
+		*e = entry{data: buf} // all its planes are there: it is of the blocks that are seen from n
 	}
 	for len(q.entries) > keep {
 		q.drop(len(q.entries) - 1)
 	}
 	q.ids = q.ids[:n]
 	q.reserved = n
+	q.keepAt = min(q.keepAt, n)
 	return nil
 }
 

@@ -202,12 +202,25 @@ func (q *Sequence) rehome() error {
 		}
 		if err := q.rehomeEntry(e); err != nil {
 			n.forget(e.block)
-			lost := &LostError{IDs: slices.Clone(q.ids[min(i*BlockTokens, len(q.ids)):]), Cause: err}
-			return errors.Join(lost, q.Truncate(min(i*BlockTokens, len(q.ids))))
+			return q.lose(len(q.ids), min(i*BlockTokens, len(q.ids)), err)
 		}
+		n.mu.Lock()
+		e.windowless = e.windowless || e.block.windowless
+		n.mu.Unlock()
 		q.watch(e.block)
 	}
+	if n := len(q.ids); q.usable(n) < n {
+		return q.lose(n, n, errNoWindow)
+	}
 	return nil
+}
+
+// lose truncates a sequence that was to have n positions to end, because of cause, or to fewer, and returns a *LostError that says
+// which of the n it has lost.
+func (q *Sequence) lose(n, end int, cause error) error {
+	ids := slices.Clone(q.ids[:n])
+	err := q.Truncate(q.usable(end))
+	return errors.Join(&LostError{IDs: ids[len(q.ids):], Cause: cause}, err)
 }
 
 func (q *Sequence) rehomeEntry(e *entry) error {
@@ -231,7 +244,10 @@ func (q *Sequence) rehomeEntry(e *entry) error {
 		return err
 	}
 	own := &block{hash: b.hash, parent: b.parent, ids: b.ids, firstPos: b.firstPos, refs: 1, dropped: true, ram: buf}
-	n.release(b)
-	*e = entry{buf, own}
+	n.mu.Lock()
+	own.windowless = b.windowless
+	n.unpin(b)
+	n.mu.Unlock()
+	*e = entry{data: buf, block: own, windowless: e.windowless}
 	return nil
 }

@@ -13,12 +13,13 @@ type Stats struct {
 	MemoryBlocks  uint64 // sealed, not written: no disk, or no room
 	EvictedBlocks uint64
 	Verified      uint64 // blocks whose checksums were compared
-	Damaged       uint64 // blocks discarded
+	Damaged       uint64 // blocks discarded, or left without the planes of windowed layers
 	ReusedTokens  uint64 // sum of the results of Match
 	FromStore     uint64 // of these, not in the sequence already
 
 	PayloadBytes uint64 // written: rows
 	HeaderBytes  uint64 // written: slot headers, superblocks, META
+	PunchedBytes uint64 // given back: planes that no window reaches
 	Syncs        uint64
 }
 
@@ -26,7 +27,7 @@ type counters struct {
 	sealed, stored, packed, shared, memory, evicted atomic.Uint64
 	verifiedBlocks, damagedBlocks                   atomic.Uint64
 	reusedTokens, matchedFromStore                  atomic.Uint64
-	payloadBytes, headerBytes, syncs                atomic.Uint64
+	payloadBytes, headerBytes, punched, syncs       atomic.Uint64
 }
 
 func (c *counters) snapshot() Stats {
@@ -43,6 +44,7 @@ func (c *counters) snapshot() Stats {
 		FromStore:     c.matchedFromStore.Load(),
 		PayloadBytes:  c.payloadBytes.Load(),
 		HeaderBytes:   c.headerBytes.Load(),
+		PunchedBytes:  c.punched.Load(),
 		Syncs:         c.syncs.Load(),
 	}
 }

@@ -272,10 +272,28 @@ func (s *Store) Sync() error {
 	return err
 }
 
+// PunchWindows gives back the disk space of planes that no window reaches any more, and returns how much. It does a bounded
+// amount of work: with much to do it takes several calls, of which the last one returns 0. Closing calls it once.
+func (s *Store) PunchWindows() (int64, error) {
+	s.mu.Lock()
+	namespaces := s.namespaces
+	s.mu.Unlock()
+	var freed int64
+	var err error
+	for _, n := range namespaces {
+		bytes, punchErr := n.punchWindows()
+		freed, err = freed+bytes, errors.Join(err, punchErr)
+	}
+	return freed, err
+}
+
 // Close makes everything durable and gives up files, memory and lock. With a sequence still open it only syncs, and
 // returns ErrBusy.
 func (s *Store) Close() error {
 	err := s.Sync()
+	if _, punchErr := s.PunchWindows(); err == nil {
+		err = punchErr
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -343,6 +361,14 @@ func (s *Store) stored() {
 	if s.status.Mode == OnDisk {
 		s.status.Reason = nil
 	}
+}
+
+// allocated is what a file counts under the cap.
+func allocated(info vfs.Info) int64 {
+	if info.Allocated > 0 {
+		return min(info.Allocated, info.Bytes)
+	}
+	return info.Bytes
 }
 
 func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }

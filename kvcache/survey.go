@@ -103,7 +103,7 @@ func (n *Namespace) lastUse() (at time.Time) {
 	return at
 }
 
-// segmentFiles returns the size of the segment files in a directory, and when the last of them was written.
+// segmentFiles returns what the segment files in a directory occupy, and when the last of them was written.
 func (s *Store) segmentFiles(dir string) (bytes int64, modified time.Time) {
 	names, err := s.fs.ReadDir(dir)
 	if err != nil {
@@ -111,7 +111,7 @@ func (s *Store) segmentFiles(dir string) (bytes int64, modified time.Time) {
 	}
 	for _, name := range names {
 		if info, err := s.fs.Stat(filepath.Join(dir, name)); err == nil && filepath.Ext(name) == ".seg" {
-			bytes += info.Bytes
+			bytes += allocated(info)
 			if info.Modified.After(modified) {
 				modified = info.Modified
 			}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -45,6 +46,21 @@ func MapAnonymous(size int) ([]byte, error) {
 func Unmap(b []byte) error {
 	if err := unix.Munmap(b); err != nil {
 		return fmt.Errorf("munmap: %w", err)
+	}
+	return nil
+}
+
+// Discard gives the memory of b, part of a slice returned by MapAnonymous, back to the system: what b holds afterwards is
+// arbitrary. Pages of which b has only a part stay.
+func Discard(b []byte) error {
+	page := os.Getpagesize()
+	skip := -int(uintptr(unsafe.Pointer(unsafe.SliceData(b)))) & (page - 1)
+	if len(b)-skip < page {
+		return nil
+	}
+	b = b[skip:]
+	if err := unix.Madvise(b[:len(b)&^(page-1)], unix.MADV_DONTNEED); err != nil {
+		return fmt.Errorf("madvise: %w", err)
 	}
 	return nil
 }
@@ -145,6 +161,14 @@ func LinkCount(info os.FileInfo) uint64 {
 		return uint64(st.Nlink)
 	}
 	return 1
+}
+
+// AllocatedBytes returns how much of the disk the file behind info occupies: less than its size where it has holes.
+func AllocatedBytes(info os.FileInfo) int64 {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return st.Blocks * 512
+	}
+	return info.Size()
 }
 
 // OpenNoFollow is the flag set that keeps an open from following a symbolic

@@ -22,6 +22,9 @@ func MapAnonymous(size int) ([]byte, error) { return make([]byte, size), nil }
 // Unmap leaves b to the garbage collector.
 func Unmap(b []byte) error { return nil }
 
+// Discard keeps the memory on this system.
+func Discard(b []byte) error { return nil }
+
 // Fdatasync makes f durable by a full sync.
 func Fdatasync(f *os.File) error { return f.Sync() }
 
@@ -63,6 +66,9 @@ func FileStamp(f *os.File) (Stamp, error) {
 
 // LinkCount is not known on this system; every file counts as having one link.
 func LinkCount(info os.FileInfo) uint64 { return 1 }
+
+// AllocatedBytes is not known on this system; every file counts as having no holes.
+func AllocatedBytes(info os.FileInfo) int64 { return info.Size() }
 
 // OpenNoFollow has no portable equivalent.
 const OpenNoFollow = 0

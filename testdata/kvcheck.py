@@ -120,10 +120,12 @@ def superblock(b, size, fp, g):
 class Block:
     def __init__(self, h, uuid, slot, g):            # rule R5
         need(h[:8] == b"KVSLOT1\n" and u16(h, 8) == 1, "magic or version")
-        need(crc32c(h[:4092]) == u32(h, 4092), "header checksum")
+        need(crc32c(h[:11] + bytes([h[11] & ~2 | 1]) + h[12:4092]) == u32(h, 4092), "header checksum")
         self.kind, self.flags, self.n = h[10], h[11], u16(h, 12)
         need(self.kind == FULL and self.n == BLOCK or self.kind == PACKED and 1 <= self.n < BLOCK, "kind or tokens")
         need(u16(h, 14) == g.layers, "layers")
+        self.windows = self.flags & 1 == 1
+        need(self.windows or self.kind == FULL and any(g.windowed), "flags")
         need(h[16:32] == uuid and u32(h, 32) == slot, "another place")
         self.pos, self.seq = u32(h, 36), u64(h, 40)
         need(self.pos % BLOCK == 0 and self.pos <= 2**31 - 1 - 64, "first position")
@@ -133,12 +135,12 @@ class Block:
         self.crcs = struct.unpack_from("<512I", h, 1024)
         self.slot = slot
 
-    def verify(self, f, data, g):                    # rule R9: the layers whose checksum is wrong
+    def verify(self, f, data, g):                    # rule R9: the layers whose checksum is wrong and that the block cannot do without
         f.seek(data + self.slot * g.slot)
         b, per = f.read(self.n * (g.payload // BLOCK)), g.payload // BLOCK
         bad = []
         for i, areas in enumerate(g.ranges):
-            if g.windowed[i] and not self.flags & 1:
+            if g.windowed[i] and not self.windows:
                 continue
             crc = crc32c(self.path[:8] + struct.pack("<II", self.slot, i))
             if self.kind == FULL:
@@ -148,13 +150,15 @@ class Block:
                 for t in range(self.n):
                     for o, size in areas:
                         crc = crc32c(b[t * per + o // BLOCK:][:size // BLOCK], crc)
-            if crc != self.crcs[i]:
+            if crc != self.crcs[i] and g.windowed[i] and self.kind == FULL:
+                self.windows = False
+            elif crc != self.crcs[i]:
                 bad.append(i)
         return bad
 
 
 def namespace(path):
-    out = {"segments": 0, "slots": 0, "full": 0, "packed": 0, "tokens": 0, "ignored": [], "dropped": []}
+    out = {"segments": 0, "slots": 0, "full": 0, "packed": 0, "tokens": 0, "windowless": 0, "ignored": [], "dropped": []}
     try:
         fp, g = read_meta(os.path.join(path, "META"))
         want = "m-" + H(b"kvasir kv namespace 1\n", fp, g.hash)[:8].hex()
@@ -190,32 +194,44 @@ def namespace(path):
                 continue
             blk.file, blk.data = name, data
             blocks.append(blk)
-    kept = {}                                        # by path hash
-    for b in sorted(blocks, key=lambda b: (b.pos, -b.seq, b.file, b.slot)):
+    kept, reserve = {}, {}                           # by path hash
+    for b in sorted(blocks, key=lambda b: (b.pos, not b.windows, -b.seq, b.file, b.slot)):
         p = kept.get(b.parent)
         if b.pos and not (p and p.kind == FULL and p.pos + BLOCK == b.pos):
             drop(b, "no parent")                     # R7
-        elif b.path in kept:
-            drop(b, "duplicate")                     # R6
+        elif b.path in kept:                         # R6
+            if not b.windows and kept[b.path].windows and b.path not in reserve:
+                reserve[b.path] = b
+            else:
+                drop(b, "duplicate")
         else:
             kept[b.path] = b
     by_parent = {}
     for b in kept.values():
         by_parent.setdefault(b.parent, []).append(b)
     for b in list(kept.values()):                    # R8
-        if b.kind == PACKED and any(s is not b and s.n > b.n and s.ids.startswith(b.ids) for s in by_parent[b.parent]):
+        if b.kind == PACKED and any(s.windows and s.n > b.n and s.ids.startswith(b.ids) for s in by_parent[b.parent]):
             del kept[b.path]
             drop(b, "prefix of a sibling")
     lost = set()
     for b in sorted(kept.values(), key=lambda b: b.pos):            # R9
         with open(os.path.join(path, b.file), "rb") as f:
             bad = ["ancestor"] if b.pos and b.parent in lost else b.verify(f, b.data, g)
+        r = reserve.pop(b.path, None)
+        if r and bad and bad != ["ancestor"]:
+            drop(b, "payload of layers %s" % bad)
+            b = r
+            with open(os.path.join(path, b.file), "rb") as f:
+                bad = b.verify(f, b.data, g)
+        elif r:
+            drop(r, "duplicate")
         if bad:
             lost.add(b.path)
             drop(b, "payload of layers %s" % bad if bad != ["ancestor"] else "ancestor lost")
             continue
         out["full" if b.kind == FULL else "packed"] += 1
         out["tokens"] += b.n
+        out["windowless"] += not b.windows
     return out
 
 

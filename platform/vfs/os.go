@@ -101,7 +101,7 @@ func (osFS) Stat(path string) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	return Info{Bytes: info.Size(), Modified: info.ModTime()}, nil
+	return Info{Bytes: info.Size(), Allocated: platform.AllocatedBytes(info), Modified: info.ModTime()}, nil
 }
 
 func (osFS) Rename(oldPath, newPath string) error { return classify(os.Rename(oldPath, newPath)) }

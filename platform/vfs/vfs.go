@@ -43,8 +43,9 @@ type Stamp = platform.Stamp
 
 // Info describes a file.
 type Info struct {
-	Bytes    int64
-	Modified time.Time
+	Bytes     int64
+	Allocated int64 // on the disk: less than Bytes where the file has holes; 0 where the file system does not say
+	Modified  time.Time
 }
 
 // FS is the part of a file system that the store needs. Paths use the

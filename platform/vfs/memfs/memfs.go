@@ -140,7 +140,7 @@ func (m *FS) Clone() *FS {
 	c := New()
 	c.nFile, c.clock = m.nFile, m.clock
 	for path, n := range m.nodes {
-		c.nodes[path] = &node{id: n.id, dir: n.dir, data: n.copy(), changed: n.changed}
+		c.nodes[path] = &node{id: n.id, dir: n.dir, data: n.copy(), changed: n.changed, holes: maps.Clone(n.holes)}
 	}
 	return c
 }
@@ -268,7 +268,7 @@ func (m *FS) Stat(path string) (vfs.Info, error) {
 	if n == nil {
 		return vfs.Info{}, notExist("stat", path)
 	}
-	return vfs.Info{Bytes: n.size(), Modified: time.Unix(n.changed, 0)}, nil
+	return vfs.Info{Bytes: n.size(), Allocated: n.allocated(), Modified: time.Unix(n.changed, 0)}, nil
 }
 
 // Rename implements vfs.FS.
@@ -331,7 +331,7 @@ func (m *FS) Free(string) (platform.Space, error) {
 func (m *FS) used() int64 {
 	var sum int64
 	for _, n := range m.nodes {
-		sum += n.size()
+		sum += n.allocated()
 	}
 	return sum
 }
@@ -372,9 +372,9 @@ func (f *file) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// room says whether the limit lets the file have size bytes. Needs fs.mu.
-func (f *file) room(size int64) error {
-	more := size - f.n.size()
+// room says whether the limit lets the file have what it holds and [off, off+n). Needs fs.mu.
+func (f *file) room(off, n int64) error {
+	more := max(off+n-f.n.size(), 0) + f.n.holesIn(off, n)
 	if f.fs.Limit > 0 && more > 0 && f.fs.used()+more > f.fs.Limit {
 		return fmt.Errorf("%s: %w", f.path, vfs.ErrNoSpace)
 	}
@@ -384,7 +384,7 @@ func (f *file) room(size int64) error {
 func (f *file) WriteAt(p []byte, off int64) (int, error) {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
-	if err := f.room(off + int64(len(p))); err != nil {
+	if err := f.room(off, int64(len(p))); err != nil {
 		return 0, err
 	}
 	err := f.begin(Op{Kind: Write, Off: off, N: int64(len(p)), Data: p}, true)
@@ -424,7 +424,7 @@ func (f *file) changes() {
 func (f *file) Truncate(size int64) error {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
-	if err := f.room(size); err != nil {
+	if err := f.room(size, 0); err != nil {
 		return err
 	}
 	if err := f.begin(Op{Kind: Truncate, N: size}, true); err != nil {
@@ -438,7 +438,7 @@ func (f *file) Truncate(size int64) error {
 func (f *file) Fallocate(off, n int64) error {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
-	if err := f.room(off + n); err != nil {
+	if err := f.room(off, n); err != nil {
 		return err
 	}
 	if err := f.begin(Op{Kind: Fallocate, Off: off, N: n}, true); err != nil {
@@ -446,6 +446,7 @@ func (f *file) Fallocate(off, n int64) error {
 	}
 	f.changes()
 	f.n.resize(max(f.n.size(), off+n))
+	f.n.fill(off, n)
 	return nil
 }
 
@@ -457,6 +458,7 @@ func (f *file) Punch(off, n int64) error {
 	}
 	f.changes()
 	f.n.clear(off, n)
+	f.n.punch(off, n)
 	return nil
 }
 

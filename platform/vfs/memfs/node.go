@@ -20,6 +20,41 @@ type node struct {
 	paged   *paged // nil: data is the content
 	changed int64
 	locked  *file
+	holes   map[int64]bool // pages that take no space
+}
+
+// allocated is the size without the holes.
+func (n *node) allocated() int64 { return max(n.size()-PageBytes*int64(len(n.holes)), 0) }
+
+// holesIn returns the bytes that filling the holes in a range takes.
+func (n *node) holesIn(off, length int64) int64 {
+	var sum int64
+	if len(n.holes) > 0 {
+		pieces(off, length, func(page, _, _, _ int64) {
+			if n.holes[page] {
+				sum += PageBytes
+			}
+		})
+	}
+	return sum
+}
+
+// punch makes the whole pages of a range holes; fill takes the holes of one away.
+func (n *node) punch(off, length int64) {
+	if n.holes == nil {
+		n.holes = map[int64]bool{}
+	}
+	pieces(off, min(off+length, n.size())-off, func(page, from, to, _ int64) {
+		if from == 0 && to == PageBytes {
+			n.holes[page] = true
+		}
+	})
+}
+
+func (n *node) fill(off, length int64) {
+	if len(n.holes) > 0 {
+		pieces(off, length, func(page, _, _, _ int64) { delete(n.holes, page) })
+	}
 }
 
 type paged struct {
@@ -64,6 +99,7 @@ func (n *node) read(dst []byte, off int64) int {
 
 func (n *node) write(src []byte, off int64) {
 	n.resize(max(n.size(), off+int64(len(src))))
+	n.fill(off, int64(len(src)))
 	if n.paged == nil {
 		copy(n.data[off:], src)
 		return
@@ -83,6 +119,7 @@ func (n *node) clear(off, length int64) {
 }
 
 func (n *node) resize(size int64) {
+	maps.DeleteFunc(n.holes, func(page int64, _ bool) bool { return (page+1)*PageBytes > size })
 	switch {
 	case n.paged != nil:
 		n.paged.resize(size)
