@@ -21,14 +21,23 @@ type Scrubbed struct {
 // RemoveRows deletes a session as Remove does, and before that the rows that it alone uses, also those of turns that it had
 // forgotten: they leave the store, and their slots are overwritten. Blocks that another session, a pin or a block of somebody else's
 // needs stay. If the store is used by another process, or cannot be written, the session is removed all the same, and Why says so.
-// After any other error the session is there as before, and the removal can be repeated.
+// After any other error the session is there as before but for its pin, and the removal can be repeated.
 func (s *Sessions) RemoveRows(name string, store *Store) (Scrubbed, error) {
+	return s.removeWith(name, store, false)
+}
+
+// RemoveUnpinned deletes a session as Remove does, and its pin: its rows stay until they are evicted.
+func (s *Sessions) RemoveUnpinned(name string, store *Store) (Scrubbed, error) {
+	return s.removeWith(name, store, true)
+}
+
+func (s *Sessions) removeWith(name string, store *Store, keep bool) (Scrubbed, error) {
 	var done Scrubbed
 	f, err := s.openToRemove(name)
 	if err != nil {
 		return done, err
 	}
-	if done, err = s.scrub(f, name, store); err == nil {
+	if done, err = s.scrub(f, name, store, keep); err == nil {
 		err = s.erase(f, s.path(name))
 	}
 	if err != nil {
@@ -38,7 +47,7 @@ func (s *Sessions) RemoveRows(name string, store *Store) (Scrubbed, error) {
 }
 
 // scrub removes the rows of the session whose locked journal is f.
-func (s *Sessions) scrub(f vfs.File, name string, store *Store) (done Scrubbed, err error) {
+func (s *Sessions) scrub(f vfs.File, name string, store *Store, keep bool) (done Scrubbed, err error) {
 	if st := store.Status(); st.Mode != OnDisk {
 		done.Why = st.Reason
 		return done, nil
@@ -67,9 +76,17 @@ func (s *Sessions) scrub(f vfs.File, name string, store *Store) (done Scrubbed, 
 		if err != nil {
 			return done, err
 		}
-		if n.disk != nil {
-			spaces = append(spaces, n)
+		if n.disk == nil {
+			done.Why = store.Status().Reason
+			continue
 		}
+		if err := n.Unpin(SessionPin(name)); err != nil && !errors.Is(err, ErrNoPin) && !errors.Is(err, ErrNotDurable) {
+			return done, err
+		}
+		spaces = append(spaces, n)
+	}
+	if keep {
+		return done, nil
 	}
 	used := map[*block]bool{}
 	err = s.Scan(func(_ SessionInfo, other *Conversation) error {
@@ -83,11 +100,6 @@ func (s *Sessions) scrub(f vfs.File, name string, store *Store) (done Scrubbed, 
 		return nil
 	})
 	for _, n := range spaces {
-		if err == nil {
-			if err = n.Unpin(SessionPin(name)); errors.Is(err, ErrNoPin) || errors.Is(err, ErrNotDurable) {
-				err = nil
-			}
-		}
 		if err == nil {
 			err = n.scrub(trailOf(c, rootHash(n.fp, n.lay.recipeHash, nil)), used, &done)
 		}

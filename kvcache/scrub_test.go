@@ -161,6 +161,38 @@ func TestRemoveRowsThatCannotBeRemoved(t *testing.T) {
 	}
 }
 
+// The pin of a session goes with it, also where its rows are to stay; what another pin holds stays.
+func TestRemoveRowsAndPins(t *testing.T) {
+	for _, keep := range []bool{false, true} {
+		m := memfs.New()
+		store, n := openStore(t, m, testOptions())
+		s := testSessions(m)
+		system, private := tokens(130, 1), tokens(100, 2)
+		talk(t, s, n, "a", system, private)
+		for label, path := range map[string][]int32{SessionPin("a"): join(system, private), "pack": system} {
+			_, err := n.Pin(label, path)
+			must(t, err)
+		}
+		remove := s.RemoveRows
+		if keep {
+			remove = s.RemoveUnpinned
+		}
+		done, err := remove("a", store)
+		must(t, err)
+		want := 192 // the block in which the pack ends stays whole
+		if keep {
+			want = 230
+		}
+		if got := stored(t, n, join(system, private)); got != want || keep != (done.Blocks == 0) || done.Why != nil {
+			t.Errorf("keep %v: %d tokens stored, want %d; %+v", keep, got, want, done)
+		}
+		if pins := n.Pins(); len(pins) != 1 || pins[0].Label != "pack" || pins[0].Stored != 130 {
+			t.Errorf("keep %v: pins %+v", keep, pins)
+		}
+		must(t, store.Close())
+	}
+}
+
 // A disk that fails under a removal leaves the session, so that it can be removed again.
 func TestRemoveRowsAgainAfterAFailure(t *testing.T) {
 	for _, kind := range []memfs.Kind{memfs.Punch, memfs.Fdatasync, memfs.Write} {

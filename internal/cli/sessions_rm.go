@@ -27,14 +27,18 @@ func (a *app) sessionsRemove(c *cli.Context) (err error) {
 		return err
 	}
 	remove := s.Remove
-	if !c.Bool("keep-kv") {
-		store, err := a.storeToClean()
-		if err != nil {
-			return err
-		}
-		if store != nil {
-			defer func() { err = errors.Join(err, store.Close()) }()
-			remove = func(name string) error { return a.removeRows(s, store, name) }
+	store, err := a.storeToClean()
+	if err != nil {
+		return err
+	}
+	if store != nil {
+		defer func() { err = errors.Join(err, store.Close()) }()
+		remove = func(name string) error { return a.removeRows(s, store, name) }
+		if c.Bool("keep-kv") {
+			remove = func(name string) error {
+				_, err := s.RemoveUnpinned(name, store)
+				return err
+			}
 		}
 	}
 	var errs []error
