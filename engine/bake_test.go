@@ -77,7 +77,7 @@ func TestBakedPrefixHasTheSameLogits(t *testing.T) {
 		board := t.TempDir()
 		store, err := kvcache.Open(vfs.OS(), board, kvcache.Options{})
 		if err == nil {
-			_, err = store.AddPack(&pack)
+			_, err = store.AddPack(&pack, true)
 			err = errors.Join(err, store.Close())
 		}
 		if err != nil {

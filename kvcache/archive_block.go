@@ -15,6 +15,22 @@ type archiveBlock struct {
 	windows  bool   // the planes of windowed layers are there; otherwise they are zeros
 }
 
+// blockParts returns the ranges of the payload of n tokens that an archive has: all of it, or what belongs to layers without a window.
+func (lay *layout) blockParts(n int, windows bool) []span {
+	if windows {
+		return []span{{0, n * lay.tokenBytes}}
+	}
+	var planes, strips span // the global layers stand first in both areas
+	for i, l := range lay.geometry.Layers {
+		strips.off += lay.layers[i][0].n
+		if l.Window == 0 {
+			planes.n += lay.layers[i][0].n
+			strips.n += lay.layers[i][1].n
+		}
+	}
+	return []span{planes, strips}
+}
+
 // writeBlock writes a block of the path whose next parent is given, and returns its path hash. Planes of windowed layers that are not
 // there become zeros in payload.
 func (a *archiveWriter) writeBlock(lay *layout, parent *Hash, firstPos int, ids []int32, payload []byte, windows bool) (Hash, error) {
@@ -32,7 +48,11 @@ func (a *archiveWriter) writeBlock(lay *layout, parent *Hash, firstPos int, ids 
 	for layer := range lay.layers {
 		b = le.AppendUint32(b, lay.layerCRC(payload, len(ids), &h, noSlot, layer))
 	}
-	return h, a.section(tagBlock, b, payload)
+	parts := [][]byte{b}
+	for _, s := range lay.blockParts(len(ids), windows) {
+		parts = append(parts, payload[s.off:s.off+s.n])
+	}
+	return h, a.section(tagBlock, parts...)
 }
 
 // archivePath reads the blocks of an archive in their order, and checks that they are one path.
@@ -72,7 +92,11 @@ func (p *archivePath) next(a *archiveReader) (*archiveBlock, error) {
 	case p.n%BlockTokens != 0:
 		return nil, a.errorf("a block behind one that is not full")
 	}
-	if want := uint64(4*n + 4*len(p.lay.layers) + n*p.lay.tokenBytes); a.left != want {
+	parts, want := p.lay.blockParts(n, b.windows), uint64(4*n+4*len(p.lay.layers))
+	for _, s := range parts {
+		want += uint64(s.n)
+	}
+	if a.left != want {
 		return nil, a.errorf("%d bytes, want %d for %d tokens of %d layers", a.left+archiveBlockHead, want+archiveBlockHead, n, len(p.lay.layers))
 	}
 	fixed := make([]byte, 4*n+4*len(p.lay.layers))
@@ -91,15 +115,20 @@ func (p *archivePath) next(a *archiveReader) (*archiveBlock, error) {
 		p.buf = buf
 	}
 	b.payload = p.buf[:n*p.lay.tokenBytes]
-	for rest := b.payload; len(rest) > 0; {
-		piece := rest[:min(len(rest), 1<<20)]
-		if err := a.read(piece); err != nil {
-			return nil, err
+	for _, s := range parts {
+		for rest := b.payload[s.off : s.off+s.n]; len(rest) > 0; {
+			piece := rest[:min(len(rest), 1<<20)]
+			if err := a.read(piece); err != nil {
+				return nil, err
+			}
+			rest = rest[len(piece):]
 		}
-		rest = rest[len(piece):]
 	}
 	if err := a.end(); err != nil {
 		return nil, err
+	}
+	if !b.windows {
+		p.lay.clearWindows(b.payload)
 	}
 	for layer := range p.lay.layers {
 		got, want := p.lay.layerCRC(b.payload, n, &b.hash, noSlot, layer), le.Uint32(fixed[4*n+4*layer:])

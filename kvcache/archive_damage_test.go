@@ -310,7 +310,15 @@ func FuzzArchive(f *testing.F) {
 	ram, err := NewRAM(toyGeometry)
 	must(f, err)
 	pack := packOf(f, ram, tokens(66, 3))
-	for _, seed := range [][]byte{session, pack, session[:300], forge(f, SessionArchive).start(tokens(3, 1)).finished()} {
+	windowed, err := NewRAM(windowGeometry)
+	must(f, err)
+	q := windowed.NewSequence(nil)
+	compute(f, q, tokens(320, 3), 64)
+	must(f, q.Flush())
+	var windowless bytes.Buffer
+	_, err = q.WritePack(&windowless, toyPrint, nil, "")
+	must(f, errors.Join(err, q.Close()))
+	for _, seed := range [][]byte{session, pack, windowless.Bytes(), session[:300], forge(f, SessionArchive).start(tokens(3, 1)).finished()} {
 		f.Add(append([]byte{0}, seed...))
 		f.Add(append([]byte{1}, seed...))
 	}

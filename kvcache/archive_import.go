@@ -17,6 +17,7 @@ type Imported struct {
 	Session string // its name here
 	Stored  int    // tokens whose rows the store has now, at the start of the path
 	Reason  error  // why these are fewer than the archive holds; nil if they are not
+	Pin     string // label of the pin that keeps them, if one was asked for
 }
 
 // Import makes a new session of an archive. The archive is checked as by CheckArchive while it is read; the session is there whole
@@ -46,9 +47,10 @@ func (s *Sessions) Import(r io.Reader, opt ImportOptions) (*Imported, error) {
 	return out, nil
 }
 
-// AddPack stores the rows of a prefix pack, for prompts that begin with it. The pack is checked as by CheckArchive while it is read.
-// Where rows find no place the result says why; the error wraps ErrArchive or ErrClosed, or is that of r.
-func (s *Store) AddPack(r io.Reader) (*Imported, error) {
+// AddPack stores the rows of a prefix pack, for prompts that begin with it, and, if pin is set and all were stored, pins them under a
+// label that follows from its tokens. The pack is checked as by CheckArchive while it is read. Where rows find no place the result says
+// why. The error wraps ErrArchive or ErrClosed, or is that of r; or it is that of Namespace.Pin, with a result.
+func (s *Store) AddPack(r io.Reader, pin bool) (*Imported, error) {
 	b, err := openArchive(r)
 	if err != nil {
 		return nil, err
@@ -60,6 +62,18 @@ func (s *Store) AddPack(r io.Reader) (*Imported, error) {
 	if err := s.takeIn(b, out, nil); err != nil {
 		return nil, err
 	}
+	if !pin || out.Reason != nil {
+		return out, nil
+	}
+	n, err := s.Namespace(out.Fingerprint, out.Inputs, out.Geometry)
+	if err != nil {
+		return out, err
+	}
+	label := fmt.Sprintf("pack %x", b.path.last[:8])
+	if _, err := n.Pin(label, b.path.ids); err != nil {
+		return out, err
+	}
+	out.Pin = label
 	return out, nil
 }
 

@@ -345,8 +345,13 @@ func TestPrefixPack(t *testing.T) {
 			to := memfs.New()
 			s, err := Open(to, "/home", testOptions())
 			must(t, err)
-			in, err := s.AddPack(bytes.NewReader(pack))
+			in, err := s.AddPack(bytes.NewReader(pack), true)
 			must(t, err)
+			ns, err := s.Namespace(toyPrint, nil, toyGeometry)
+			must(t, err)
+			if pins := ns.Pins(); len(pins) != 1 || pins[0] != (Pin{in.Pin, size, size}) {
+				t.Errorf("%d tokens: pins %+v, %+v", size, pins, in)
+			}
 			must(t, s.Close())
 			if in.Stored != size || in.Reason != nil || in.Text != "You are helpful." || string(in.Inputs) != "toy model" {
 				t.Errorf("%d tokens: %+v", size, in)
@@ -373,13 +378,24 @@ func TestPrefixPackRefuses(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	pack := packOf(t, n, tokens(70, 2))
+	small := testOptions()
+	small.MaxBytes = 2 << 20 // one segment of 98 slots, of which a quarter must not be pinned
+	tight, err := Open(memfs.New(), "/home", small)
+	must(t, err)
+	if in, err := tight.AddPack(bytes.NewReader(packOf(t, n, tokens(64*97, 2))), true); !errors.Is(err, ErrPinLimit) || in.Stored != 64*97 || in.Pin != "" {
+		t.Errorf("pinning most of the cap: %+v, %v", in, err)
+	}
+	if in, err := tight.AddPack(bytes.NewReader(pack), false); err != nil || in.Pin != "" {
+		t.Errorf("without a pin: %+v, %v", in, err)
+	}
+	must(t, tight.Close())
 	if _, err := testSessions(memfs.New()).Import(bytes.NewReader(pack), ImportOptions{}); !errors.Is(err, ErrArchive) || !strings.Contains(err.Error(), "a prefix pack") {
 		t.Errorf("a pack as a session: %v", err)
 	}
 	m := memfs.New()
 	told(t, m, testOptions(), "S", 70, 0)
 	archive, _ := export(t, m, "S", false)
-	if _, err := s.AddPack(bytes.NewReader(archive)); !errors.Is(err, ErrArchive) || !strings.Contains(err.Error(), "a session") {
+	if _, err := s.AddPack(bytes.NewReader(archive), true); !errors.Is(err, ErrArchive) || !strings.Contains(err.Error(), "a session") {
 		t.Errorf("a session as a pack: %v", err)
 	}
 	must(t, q.Close())
@@ -423,5 +439,92 @@ func TestGoldenArchives(t *testing.T) {
 	must(t, err)
 	if c := read(t, testSessions(m), "S"); in.Stored != 71 || len(c.Turns) != 2 || c.Turns[0].Text != "tell me" || reopened(t, m, c.IDs()) != 71 {
 		t.Errorf("the golden session: %+v, %+v", in, c)
+	}
+}
+
+// Planes that a store has given back are not in an archive, and the path is found to the same length behind it, from both ends of a move
+// and of two; a pack of a sequence leaves out what that one has given back.
+func TestArchiveWithoutWindows(t *testing.T) {
+	for _, size := range []int{64, 100, 200, 500, 801} {
+		m := memfs.New()
+		s := testSessions(m)
+		ids := tokens(size+1, 1)
+		j := create(t, s, "S")
+		must(t, j.Model(ModelRecord{Fingerprint: toyPrint, Name: "toy"}))
+		must(t, errors.Join(j.Turn("user", "tell me", ids), j.Close()))
+		fillWindows(t, m, testOptions(), ids[:size])
+		archive, a := export(t, m, "S", false)
+		if a.KVTokens != size {
+			t.Fatalf("%d tokens: exported %+v", size, a)
+		}
+		lay, err := newLayout(windowGeometry)
+		must(t, err)
+		absent := 0
+		for _, gone := range windowless(t, m, size/BlockTokens) {
+			if gone {
+				absent++
+			}
+		}
+		if (absent > 0) != (size >= 500) {
+			t.Errorf("%d tokens: %d blocks without windows", size, absent)
+		}
+		windowed := 0 // bytes of a block
+		for i, l := range windowGeometry.Layers {
+			if l.Window > 0 {
+				windowed += lay.layers[i][0].n + lay.layers[i][1].n
+			}
+		}
+		if most := size*lay.tokenBytes - absent*windowed + 500*(size/BlockTokens+2) + 4*len(ids); len(archive) > most {
+			t.Errorf("%d tokens: %d bytes of archive, at most %d are needed", size, len(archive), most)
+		}
+		for range 2 {
+			to := memfs.New()
+			in, err := takeIn(t, to, testOptions(), archive, "")
+			must(t, err)
+			again, _ := export(t, to, "S", false)
+			if !bytes.Equal(again, archive) {
+				t.Errorf("%d tokens: the copy's archive has %d bytes, the first %d", size, len(again), len(archive))
+			}
+			archive = again
+			if n := foundWindows(t, to, ids[:size]); n != size || in.Stored != size || in.Reason != nil {
+				t.Errorf("%d tokens: %d found, imported %+v", size, n, in)
+			}
+			foundWindows(t, to, append(slices.Clone(ids[:size/2]), 9)) // wrong rows would show
+		}
+		// Into a store that has all planes: nothing of it is lost.
+		whole := memfs.New()
+		ws, n := openWindows(t, whole, testOptions())
+		q := n.NewSequence(nil)
+		compute(t, q, ids[:size], 50)
+		must(t, q.Flush())
+		_, err = testSessions(whole).Import(bytes.NewReader(archive), ImportOptions{Store: ws})
+		must(t, err)
+		must(t, q.Truncate(size/3))
+		checkRows(t, q)
+		closeAll(t, ws, q)
+	}
+
+	ram, err := NewRAM(windowGeometry)
+	must(t, err)
+	q, ids := ram.NewSequence(nil), tokens(1000, 1)
+	compute(t, q, ids, 64)
+	var before, after bytes.Buffer
+	_, err = q.WritePack(&before, toyPrint, nil, "")
+	must(t, err)
+	must(t, q.Flush()) // gives planes back
+	_, err = q.WritePack(&after, toyPrint, nil, "")
+	must(t, errors.Join(err, q.Close(), ram.Close()))
+	if after.Len() >= before.Len() {
+		t.Errorf("a pack of %d bytes, %d before planes were given back", after.Len(), before.Len())
+	}
+	for _, pack := range [][]byte{before.Bytes(), after.Bytes()} {
+		to := memfs.New()
+		s, err := Open(to, "/home", testOptions())
+		must(t, err)
+		_, err = s.AddPack(bytes.NewReader(pack), false)
+		must(t, errors.Join(err, s.Close()))
+		if n := foundWindows(t, to, append(slices.Clone(ids), 5)); n != len(ids) {
+			t.Errorf("%d of %d tokens of a pack found", n, len(ids))
+		}
 	}
 }

@@ -34,7 +34,8 @@ func (a *app) cacheBakeCommand() *cli.Command {
 func (a *app) cacheAddCommand() *cli.Command {
 	return &cli.Command{
 		Name: "add", Usage: "take in what 'cache bake' made: prompts that begin with it need not read it any more",
-		UsageText: "kvasir cache add PACK...",
+		UsageText: "kvasir cache add [--no-pin] PACK...",
+		Flags:     []cli.Flag{&cli.BoolFlag{Name: "no-pin", Usage: "let it be evicted like anything else"}},
 		Action:    a.cacheAdd,
 	}
 }
@@ -151,14 +152,21 @@ func (a *app) cacheAdd(c *cli.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		in, err := store.AddPack(r)
+		in, err := store.AddPack(r, !c.Bool("no-pin"))
+		if in != nil && err != nil {
+			err = fmt.Errorf("stored, but it may be evicted: %w", err)
+		}
 		if err = errors.Join(err, r.Close()); err == nil && in.Stored < in.KVTokens {
 			err = fmt.Errorf("%d tokens of %d were stored: %w", in.Stored, in.KVTokens, in.Reason)
 		}
 		if err != nil {
 			return fmt.Errorf("%.256q: %w", path, err)
 		}
-		fmt.Fprintf(a.err, "%.256q: %d tokens as %s\n", path, in.Stored, engine.FormatName(in.Geometry))
+		pinned := ""
+		if in.Pin != "" {
+			pinned = fmt.Sprintf(", pinned as %q", in.Pin)
+		}
+		fmt.Fprintf(a.err, "%.256q: %d tokens as %s%s\n", path, in.Stored, engine.FormatName(in.Geometry), pinned)
 	}
 	return nil
 }
