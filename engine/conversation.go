@@ -56,6 +56,8 @@ type Conversation struct {
 	params  sample.Params
 	system  string
 
+	pin string // label of the pin of its rows, if it has one
+
 	explains *Memory // nil: reuse is not explained
 
 	turns []Turn
@@ -117,6 +119,7 @@ func (m *Model) OpenSession(ctx context.Context, w *Memory, name string, opt Con
 	if err != nil {
 		return nil, r, errors.Join(inSession(name, err), c.Close())
 	}
+	c.pin = kvcache.SessionPin(name)
 	return c, r, nil
 }
 
@@ -475,12 +478,19 @@ func (c *Conversation) generate(ctx context.Context, max int, t *Turn, a *Answer
 }
 
 // Flush stores the rows of the unfinished block and makes the disk keep them: call it when the conversation pauses.
-func (c *Conversation) Flush() error { return c.ctx.Flush() }
+// The pin of a session moves on with it.
+func (c *Conversation) Flush() error {
+	err := c.ctx.Flush()
+	if c.pin != "" && err == nil {
+		err = c.ctx.seq.RenewPin(c.pin)
+	}
+	return err
+}
 
 // Close stores what is left and releases the conversation. Errors of the KV store are not errors here: the journal has
 // everything.
 func (c *Conversation) Close() error {
-	_ = c.ctx.Flush()
+	_ = c.Flush()
 	err := c.ctx.Close()
 	if c.journal != nil {
 		err = errors.Join(err, c.journal.Close())

@@ -29,6 +29,8 @@ type MemoryOptions struct {
 	Home string // "": nothing is kept
 	// Format is that of all rows; 0: the model's recipe in Home if there is one, else int8.
 	Format quant.KVFormat
+	// Store has the bounds of the KV store; its Warn is not used.
+	Store kvcache.Options
 	// Warn is told once per cause that rows go to RAM instead of the disk, and that a recipe cannot be used.
 	Warn func(error)
 	// Progress is told how far the digest of a model file is that is not known yet; it may be nil.
@@ -48,7 +50,8 @@ func OpenMemory(ctx context.Context, m *Model, opt MemoryOptions) (*Memory, erro
 	if err != nil {
 		return nil, err
 	}
-	store, err := kvcache.Open(vfs.OS(), home, kvcache.Options{Warn: opt.Warn})
+	opt.Store.Warn = opt.Warn
+	store, err := kvcache.Open(vfs.OS(), home, opt.Store)
 	if err != nil {
 		return nil, err
 	}

@@ -118,6 +118,9 @@ func (n *Namespace) store(b *block, payload []byte) error {
 	if d.broken.Load() || d.store.readOnly {
 		return errBroken
 	}
+	if d.store.opt.MaxBytes == 0 {
+		return ErrFull // as was asked for: no word of it
+	}
 	bytes := len(payload) + headerBytes
 	if err := d.store.charge(bytes); err != nil {
 		return err
@@ -294,7 +297,7 @@ func (d *disk) grow(n *Namespace) error {
 	if claimed == 0 {
 		return fmt.Errorf("%w: no room for a segment under the limit of %d bytes", ErrFull, d.store.opt.MaxBytes)
 	}
-	seg, err := d.createSegment(n.lay, n.fp, fmt.Sprintf("kv-%06d.seg", d.next), slots)
+	seg, err := d.createSegment(n.lay, n.fp, segmentName(d.next), slots)
 	if err != nil {
 		d.store.unclaim(claimed)
 		if !errors.Is(err, vfs.ErrNoSpace) {

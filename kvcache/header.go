@@ -43,6 +43,9 @@ var errHeader = errors.New("no valid slot header")
 // errSegment: a file that is not a usable segment of this namespace.
 var errSegment = errors.New("unusable segment")
 
+// errVersion: a file that a later program has made. It is neither used nor changed.
+var errVersion = errors.New("of another version")
+
 // slotHeader is the decoded header of a FULL or PACKED slot.
 type slotHeader struct {
 	kind     uint8
@@ -255,7 +258,11 @@ func decodeSuperblock(b []byte, lay *layout, fp Fingerprint, fileBytes int64) (*
 		{"file size", uint64(fileBytes), uint64(segmentBytes(lay, s.slotCount))},
 	} {
 		if f.got != f.want {
-			return nil, fmt.Errorf("%w: %s %d, want %d", errSegment, f.name, f.got, f.want)
+			err := fmt.Errorf("%w: %s %d, want %d", errSegment, f.name, f.got, f.want)
+			if f.name == "major" {
+				err = fmt.Errorf("%w: %w", errVersion, err)
+			}
+			return nil, err
 		}
 	}
 	if s.fp != fp || s.recipe != lay.recipeHash {
@@ -287,7 +294,7 @@ func decodeMeta(b []byte) (fp Fingerprint, recipe, inputs []byte, err error) {
 		return fp, nil, nil, fmt.Errorf("META: %w: no magic in %d bytes", errSegment, len(b))
 	}
 	if major := le.Uint16(b[8:]); major != formatMajor {
-		return fp, nil, nil, fmt.Errorf("META: %w: major version %d, want %d", errSegment, major, formatMajor)
+		return fp, nil, nil, fmt.Errorf("META: %w: %w: major version %d, want %d", errVersion, errSegment, major, formatMajor)
 	}
 	nRecipe, nInputs := uint64(le.Uint32(b[80:])), uint64(le.Uint32(b[84:]))
 	if want := metaFixedBytes + nRecipe + nInputs + 4; uint64(len(b)) != want || uint64(le.Uint32(b[12:])) != want {

@@ -122,6 +122,25 @@ func (n *Namespace) Pin(label string, ids []int32) (tokens int, err error) {
 	return p.full + len(p.tail), nil
 }
 
+// RenewPin puts a pin of that label, if there is one, to where the sequence has come: a conversation that goes on stays pinned as a
+// whole. Call it after Flush. The error is as that of Pin; the pin is then as it was.
+func (q *Sequence) RenewPin(label string) error {
+	n := q.ns
+	n.mu.Lock()
+	p := n.pins[label]
+	if p != nil {
+		if path := n.pathPin(q.ids); path.leaf == p.leaf && slices.Equal(path.tail, p.tail) {
+			p = nil // it is there already
+		}
+	}
+	n.mu.Unlock()
+	if p == nil {
+		return nil
+	}
+	_, err := n.Pin(label, q.ids)
+	return err
+}
+
 // Unpin removes a pin. The error wraps ErrNoPin, ErrNotDurable...
 func (n *Namespace) Unpin(label string) error {
 	if err := n.pinnable(); err != nil {
@@ -349,8 +368,6 @@ func (n *Namespace) encodePins() []byte {
 	le.PutUint32(b[12:], uint32(len(b)+4))
 	return le.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
-
-var errVersion = errors.New("of another version")
 
 // decodePins reads any bytes.
 func decodePins(b []byte) ([]*pin, error) {

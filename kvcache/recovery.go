@@ -26,8 +26,8 @@ func (d *disk) recover(n *Namespace, inputs []byte) error {
 	d.next = 1
 	var found []*block
 	for _, name := range names {
-		var number int
-		if _, err := fmt.Sscanf(name, "kv-%06d.seg", &number); err != nil || fmt.Sprintf("kv-%06d.seg", number) != name {
+		number, ok := segmentNumber(name)
+		if !ok {
 			continue
 		}
 		d.next = max(d.next, number+1)
@@ -57,6 +57,14 @@ func (d *disk) recover(n *Namespace, inputs []byte) error {
 	d.loadPins(n)
 	return nil
 }
+
+// segmentNumber returns the number in the name of a KV segment.
+func segmentNumber(name string) (number int, ok bool) {
+	_, err := fmt.Sscanf(name, "kv-%06d.seg", &number)
+	return number, err == nil && segmentName(number) == name
+}
+
+func segmentName(number int) string { return fmt.Sprintf("kv-%06d.seg", number) }
 
 // checkMeta applies rule R3, and writes META and the directory where there is neither.
 func (d *disk) checkMeta(n *Namespace, inputs []byte) error {

@@ -169,6 +169,9 @@ func (d *disk) openSegment(lay *layout, fp Fingerprint, name string) (*segment, 
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
+	if size < dataOff(1) {
+		return nil, errors.Join(fmt.Errorf("segment %s: %w: %d bytes", name, errSegment, size), f.Close())
+	}
 	b := make([]byte, headerBytes)
 	var causes []error
 	for _, off := range []int64{0, superblockCopy} {

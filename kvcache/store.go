@@ -17,7 +17,8 @@ import (
 
 // Options of a store. The zero value is usable.
 type Options struct {
-	// MaxBytes bounds what all segments occupy; 0: a quarter of the free space and what is there, at most 8 GiB.
+	// MaxBytes bounds what all segments occupy; 0: a quarter of the free space and what is there, at most 8 GiB; negative: no block
+	// is written, those that are there are used.
 	MaxBytes int64
 	// MinFree is the space that stays free on the file system; 0: 5 % of it, at least 512 MiB; negative: none.
 	MinFree int64
@@ -97,7 +98,7 @@ func Open(fsys vfs.FS, home string, opt Options) (*Store, error) {
 		s.lock.Close()
 		s.lock = nil
 	}
-	if s.lock != nil && !s.readOnly && s.used > s.opt.MaxBytes {
+	if s.lock != nil && !s.readOnly && s.opt.MaxBytes > 0 && s.used > s.opt.MaxBytes {
 		if _, err := s.shrink(s.opt.MaxBytes); err != nil {
 			s.degrade(ReadOnly, "open", err)
 			s.readOnly = true
@@ -170,7 +171,9 @@ func (s *Store) prepare() error {
 	if err != nil {
 		return err
 	}
-	if s.opt.MaxBytes == 0 {
+	if s.opt.MaxBytes < 0 {
+		s.opt.MaxBytes = 0
+	} else if s.opt.MaxBytes == 0 {
 		s.opt.MaxBytes = min(s.used+space.Free/4, 8<<30)
 	}
 	if s.opt.MinFree == 0 {

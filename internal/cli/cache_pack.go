@@ -85,7 +85,7 @@ func (a *app) cacheBake(c *cli.Context) (err error) {
 	if t.model, err = a.openModel(ctx, c); err != nil {
 		return err
 	}
-	if err := a.openMemory(ctx, t, format); err != nil {
+	if err := a.openMemory(ctx, c, t, format); err != nil {
 		return err
 	}
 	prefix, err := t.model.PromptPrefix(strings.TrimSuffix(string(text), "\n"), tools)
@@ -136,7 +136,7 @@ func (a *app) cacheAdd(c *cli.Context) (err error) {
 	}
 	ctx, stop := interruptible(c)
 	defer stop()
-	store, err := a.openStore()
+	store, err := a.openStore(c)
 	if err != nil {
 		return err
 	}

@@ -52,6 +52,7 @@ type diagnosis struct {
 	limits      []platform.Limit
 	State       stateReport       `json:"state"`
 	Recipes     []recipeReport    `json:"recipes"`
+	Cache       *cacheReport      `json:"cache"`
 	Environment []config.Variable `json:"environment"`
 	Findings    []finding         `json:"findings"`
 }
@@ -83,6 +84,8 @@ func (a *app) doctor(c *cli.Context) error {
 	d.checkMemory()
 	d.checkLimits()
 	d.State = d.checkState(a.cfg.Home)
+	bounds, problem := a.storeOptions(c)
+	d.Cache = d.checkCache(d.State.Home, bounds, problem)
 	d.checkRecipes(a.cfg.Home)
 	d.checkModel(a)
 	if asJSON {
@@ -191,6 +194,7 @@ func (d *diagnosis) print(out io.Writer) error {
 		t.row(l.Name, l.String())
 	}
 	d.State.rows(t)
+	d.Cache.rows(t)
 	for _, r := range d.Recipes {
 		t.row("recipe", fmt.Sprintf("%s for %.128q, %s", r.KV, r.Model, r.File))
 	}

@@ -24,6 +24,7 @@ func (a *app) sessionsCommand() *cli.Command {
 			a.sessionsForkCommand(),
 			a.sessionsRewindCommand(),
 			a.sessionsRemoveCommand(),
+			a.sessionsPinCommand(), a.sessionsUnpinCommand(),
 			a.sessionsExportCommand(), a.sessionsImportCommand(),
 		},
 		Action: func(c *cli.Context) error {

@@ -106,7 +106,7 @@ func (a *app) sessionsImport(c *cli.Context) (err error) {
 	defer func() { err = errors.Join(err, r.Close()) }()
 	opt := kvcache.ImportOptions{Name: c.String("as")}
 	if !c.Bool("no-kv") {
-		store, err := a.openStore()
+		store, err := a.openStore(c)
 		if err != nil {
 			return err
 		}
@@ -134,15 +134,6 @@ func (a *app) tellStored(what string, in *kvcache.Imported, wanted bool) {
 		fmt.Fprintf(a.err, "kvasir: rows of %d tokens of %d were not stored and will be computed when they are needed: %v\n",
 			in.KVTokens-in.Stored, in.KVTokens, in.Reason)
 	}
-}
-
-// openStore opens the KV store of the home directory. What keeps it from the disk shows in its Status.
-func (a *app) openStore() (*kvcache.Store, error) {
-	home, err := a.home()
-	if err != nil {
-		return nil, err
-	}
-	return kvcache.Open(vfs.OS(), home, kvcache.Options{})
 }
 
 // openArchive opens an archive, "-" for standard input. A regular file is read through and checked first: one that is damaged changes

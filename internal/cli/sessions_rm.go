@@ -27,7 +27,7 @@ func (a *app) sessionsRemove(c *cli.Context) (err error) {
 		return err
 	}
 	remove := s.Remove
-	store, err := a.storeToClean()
+	store, err := a.storeToClean(c)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (a *app) sessionsRemove(c *cli.Context) (err error) {
 }
 
 // storeToClean opens the KV store, or returns nil where there is none.
-func (a *app) storeToClean() (*kvcache.Store, error) {
+func (a *app) storeToClean(c *cli.Context) (*kvcache.Store, error) {
 	home, err := a.home()
 	if err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func (a *app) storeToClean() (*kvcache.Store, error) {
 	if stored, err := kvcache.StoredNamespaces(vfs.OS(), home); err != nil || len(stored) == 0 {
 		return nil, err
 	}
-	return kvcache.Open(vfs.OS(), home, kvcache.Options{})
+	return a.openStore(c)
 }
 
 func (a *app) removeRows(s *kvcache.Sessions, store *kvcache.Store, name string) error {

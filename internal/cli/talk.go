@@ -21,7 +21,7 @@ import (
 // talkFlags are the flags of run and chat.
 func talkFlags() []cli.Flag {
 	d := sample.Defaults()
-	return append(modelFlags(),
+	return append(append(modelFlags(), cacheFlags()...),
 		&cli.IntFlag{Name: "ctx", Aliases: []string{"c", "ctx-size"}, Usage: "`N` tokens of context (default: what the model was trained for)"},
 		kvFlag(autoKV, ", or auto: what 'eval kv --fix' found for the model, int8 without that"),
 		&cli.StringFlag{Name: "system", Usage: "system message `TEXT` for a new conversation"},
@@ -110,7 +110,7 @@ func (a *app) openTalk(ctx context.Context, c *cli.Context) (_ *talk, err error)
 	if t.model, err = a.openModel(ctx, c); err != nil {
 		return nil, err
 	}
-	if err := a.openMemory(ctx, t, format); err != nil {
+	if err := a.openMemory(ctx, c, t, format); err != nil {
 		return nil, err
 	}
 	t.opt = engine.ConversationOptions{Size: c.Int("ctx"), Raw: c.Bool("raw"), System: c.String("system"), Sample: params, Explain: c.Bool("verbose")}
@@ -133,9 +133,13 @@ func (t *talk) begin(ctx context.Context, session string) (err error) {
 	return err
 }
 
-func (a *app) openMemory(ctx context.Context, t *talk, format quant.KVFormat) (err error) {
+func (a *app) openMemory(ctx context.Context, c *cli.Context, t *talk, format quant.KVFormat) error {
+	bounds, err := a.storeOptions(c)
+	if err != nil {
+		return err
+	}
 	p := a.progress("reading model")
-	t.memory, err = engine.OpenMemory(ctx, t.model, engine.MemoryOptions{Home: a.cfg.Home, Format: format,
+	t.memory, err = engine.OpenMemory(ctx, t.model, engine.MemoryOptions{Home: a.cfg.Home, Format: format, Store: bounds,
 		Warn:     func(err error) { fmt.Fprintln(a.err, "kvasir:", err) },
 		Progress: p.set})
 	p.end()

@@ -13,6 +13,8 @@ type Config struct {
 	Home    string // directory of sessions and KV store; "" if none can be named
 	Model   string // $KVASIR_MODEL: the model file when -m is not given; "" for the built-in one
 	Kernels string // $KVASIR_KERNELS: forces a kernel variant
+	Cache   Cache
+	Problem error // of the variables that cannot be used the first one; it matters to what needs them
 }
 
 // Load reads the process's environment.
@@ -35,5 +37,6 @@ func from(getenv func(string) string) Config {
 	case filepath.IsAbs(home):
 		c.Home = filepath.Join(home, ".local", "state", "kvasir")
 	}
+	c.Problem = c.Cache.setVariables(getenv)
 	return c
 }

@@ -11,6 +11,7 @@ type Variable struct {
 // names lists the variables, in the order in which they matter.
 var names = []string{
 	"KVASIR_HOME", "STATE_DIRECTORY", "XDG_STATE_HOME", "HOME", "KVASIR_MODEL", "KVASIR_KERNELS",
+	"KVASIR_CACHE_BYTES", "KVASIR_CACHE_MIN_FREE", "KVASIR_CACHE_DAILY_BYTES",
 	"TMPDIR", "GOMAXPROCS", "GOMEMLIMIT", "GOGC", "GODEBUG",
 }
 
