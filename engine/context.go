@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"slices"
 
+	"kvasir/engine/arch"
 	"kvasir/kvcache"
 )
 
@@ -20,6 +22,11 @@ type Context struct {
 	pass *pass
 	size int // positions allowed
 	have bool
+}
+
+// windowed reports whether the model has layers that see a window only.
+func (m *Model) windowed() bool {
+	return slices.ContainsFunc(m.Config.Layers, func(l arch.Layer) bool { return l.Window > 0 })
 }
 
 // identity is what the KV rows of a model depend on, besides the recipe, which the store adds by itself.

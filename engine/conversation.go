@@ -60,11 +60,12 @@ type Conversation struct {
 
 	explains *Memory // nil: reuse is not explained
 
-	turns []Turn
-	ids   []int32 // of all turns: what the context holds, or is to hold
-	saved []byte  // sampler state of an answer that another process left unfinished
-	state []byte
-	text  []byte
+	turns  []Turn
+	ids    []int32 // of all turns: what the context holds, or is to hold
+	branch int     // position from which other conversations may go on; 0: none, or the store knows
+	saved  []byte  // sampler state of an answer that another process left unfinished
+	state  []byte
+	text   []byte
 }
 
 // Turn is one message of a conversation.
@@ -184,6 +185,11 @@ func (c *Conversation) openJournal(ctx context.Context, w *Memory, name string, 
 	if len(c.ids) >= c.ctx.Size() {
 		return r, fmt.Errorf("%w: the conversation has %d tokens, the context %d (raise -c, or start a new session)", ErrContextFull, len(c.ids), c.ctx.Size())
 	}
+	if past.Parent != nil { // the other conversation goes on from there, too
+		for _, t := range past.Turns[:min(past.Parent.Turns, len(past.Turns))] {
+			c.branch += len(t.IDs)
+		}
+	}
 	if r.Reused, err = c.ctx.Match(c.ids); err != nil {
 		return r, err
 	}
@@ -254,11 +260,16 @@ func (c *Conversation) catchUp(ctx context.Context, progress Progress) error {
 		}
 		todo = c.ids[c.ctx.Len():]
 	}
-	return c.ctx.Extend(ctx, todo, func(done int) {
+	err := c.ctx.Extend(ctx, todo, func(done int) {
 		if progress != nil {
 			progress(done, len(todo))
 		}
 	})
+	if err == nil && c.branch > 0 {
+		err = c.ctx.seq.Keep(min(c.branch, c.ctx.Len()))
+		c.branch = 0
+	}
+	return err
 }
 
 // stored returns how many turns the journal has.
@@ -328,6 +339,13 @@ func (c *Conversation) Say(ctx context.Context, text string, max int, progress P
 	c.turns[len(c.turns)-1].Tokens = len(ids)
 	for _, id := range ids {
 		c.sampler.Accept(id)
+	}
+	if system != "" && c.m.windowed() { // a prompt with the same system message should find all that it needs
+		shared, err := c.prompt.shared(system, ids)
+		if err != nil {
+			return Answer{}, err
+		}
+		c.branch = len(shared)
 	}
 	c.ids = append(c.ids, ids...)
 	c.saved = nil // of an answer that is the last one no more

@@ -282,9 +282,11 @@ func TestConversationsSharePrefixes(t *testing.T) {
 // textModel opens a model that can hold text, with a chat template.
 func textModel(t testing.TB) *engine.Model {
 	t.Helper()
-	return templated(t, testmodel.Named("llama-text").Context, "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% if m.role == 'assistant' %}</s>{% endif %}{% endfor %}"+
-		"{% if add_generation_prompt %}<assistant>{% endif %}")
+	return templated(t, testmodel.Named("llama-text").Context, textTemplate)
 }
+
+const textTemplate = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% if m.role == 'assistant' %}</s>{% endif %}{% endfor %}" +
+	"{% if add_generation_prompt %}<assistant>{% endif %}"
 
 // templated opens a model that can hold text, for a context of that many tokens, with this chat template.
 func templated(t testing.TB, nCtx int, template string) *engine.Model {

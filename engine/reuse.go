@@ -36,6 +36,7 @@ const (
 	WhyEvicted     Why = "evicted"            // its blocks made room for others
 	WhyDamaged     Why = "damaged"            // a block failed its checksum
 	WhyGone        Why = "gone"               // a block is missing: evicted, or damaged
+	WhyWindow      Why = "window given back"  // the path is stored, but not the rows that sliding-window layers need there
 	WhyUnfinished  Why = "block not finished" // of a session whose process was killed: at most 64 tokens
 )
 
@@ -69,6 +70,8 @@ func (c *Conversation) explain(reused int, held, known bool) *Reuse {
 		r.Why = WhyEvicted
 	case d.Lost == kvcache.Gone:
 		r.Why = WhyGone
+	case d.Lost == kvcache.GivenBack:
+		r.Why = WhyWindow
 	case w.store == nil && d.Empty:
 		r.Why = WhyNotKept
 	case status.Mode == kvcache.InMemory && (d.Empty || known):

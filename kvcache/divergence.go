@@ -11,12 +11,14 @@ type Divergence struct {
 // Loss says what became of a block.
 type Loss uint8
 
-// The fates of a block. Those of earlier processes are only known as Gone, where blocks behind it are left.
+// The fates of a block. Those of earlier processes are only known as Gone, where blocks behind it are left. GivenBack says that
+// blocks are there, but not all of their rows.
 const (
-	NotLost Loss = iota
-	Evicted      // to make room
-	Damaged      // its checksum did not match
-	Gone         // evicted or damaged, before this process
+	NotLost   Loss = iota
+	Evicted        // to make room
+	Damaged        // its checksum did not match
+	Gone           // evicted or damaged, before this process
+	GivenBack      // the rows of windowed layers that are needed to go on from there
 )
 
 // Divergence compares ids with the index: it reads no payload and changes nothing. Stored has at most most tokens.
@@ -30,6 +32,7 @@ func (q *Sequence) Divergence(ids []int32, most int) Divergence {
 	}
 	d := Divergence{Empty: len(node.children) == 0}
 	var next Hash // of the block that is not there
+	var windows []bool
 	for len(ids)-d.Len >= BlockTokens {
 		at := ids[d.Len : d.Len+BlockTokens]
 		next = pathHash(&node.hash, at)
@@ -38,11 +41,19 @@ func (q *Sequence) Divergence(ids []int32, most int) Divergence {
 			break
 		}
 		node, d.Len = b, d.Len+BlockTokens
+		windows = append(windows, !b.windowless)
 	}
 	rest := ids[d.Len:]
 	child, shared := nearest(node, rest, anyBlock)
 	d.Lost = n.losses.of(&node.hash, &next, rest, shared)
 	d.Len += shared
+	if shared > 0 {
+		windows = append(windows, !child.windowless)
+	}
+	// The last token is never asked for.
+	if end := min(d.Len, len(ids)-1); end > 0 && n.lay.usable(end, func(b int) bool { return windows[b] }) < end {
+		d.Lost = GivenBack
+	}
 	for from := shared; child != nil && len(d.Stored) < most; from = 0 {
 		tokens := child.ids[from:]
 		d.Stored = append(d.Stored, tokens[:min(len(tokens), most-len(d.Stored))]...)

@@ -1,6 +1,7 @@
 package kvcache
 
 import (
+	"bytes"
 	"errors"
 	"hash/crc32"
 	"math/rand/v2"
@@ -208,6 +209,12 @@ func TestRewindIntoThePunchedRange(t *testing.T) {
 	}
 	if got := match(t, q, ids[:500]); got != 0 {
 		t.Fatalf("%d of 500 found", got)
+	}
+	if d := q.Divergence(ids[:500], 1); d.Lost != GivenBack || d.Len != 500 {
+		t.Errorf("why it was not found: %+v", d)
+	}
+	if d := q.Divergence(ids, 1); d.Lost != NotLost || d.Len != 900 {
+		t.Errorf("why all was found: %+v", d)
 	}
 	compute(t, q, ids[:500], 64)
 	checkRows(t, q)
@@ -611,6 +618,122 @@ func runWindowModel(t *testing.T, seed uint64) (punched, evicted uint64) {
 	st := s.Stats()
 	must(t, s.Close())
 	return punched + st.PunchedBytes, evicted + st.EvictedBlocks
+}
+
+// What Gemma-3-1B keeps of 4,096 tokens: 52 MiB in whole blocks, of which the windows of 22 layers need an eighth.
+func TestGemmaKeepsWhatItsWindowsNeed(t *testing.T) {
+	g := uniform(26, 1, 256, quant.KVInt8)
+	for i := range g.Layers {
+		if i%6 != 5 {
+			g.Layers[i].Window = 512
+		}
+	}
+	m := memfs.New()
+	m.NoRecord = true
+	opt := testOptions()
+	opt.MaxBytes = 128 << 20
+	s, err := Open(m, "/home", opt)
+	must(t, err)
+	n, err := s.Namespace(toyPrint, nil, g)
+	must(t, err)
+	q := n.NewSequence(nil)
+	ids := tokens(4096, 1)
+	for len(ids) > q.Len() {
+		must(t, q.Reserve(512))
+		must(t, q.Commit(ids[q.Len():q.Len()+512])) // any rows will do
+	}
+	must(t, q.Flush())
+	must(t, q.Close())
+	_, err = s.PunchWindows()
+	must(t, err)
+	stored := float64(64*n.lay.slotBytes-int(s.Stats().PunchedBytes)) / (1 << 20)
+	t.Logf("%.1f MiB of %.1f", stored, float64(64*n.lay.slotBytes)/(1<<20))
+	if stored > 17 {
+		t.Errorf("%.1f MiB are kept, want at most 17", stored)
+	}
+	q = n.NewSequence(nil)
+	if got, err := q.Match(ids); got != len(ids) || err != nil {
+		t.Errorf("%d of %d found, %v", got, len(ids), err)
+	}
+	closeAll(t, s, q)
+}
+
+// An archive takes along that planes are absent: after the import the path is found to its end, and not inside.
+func TestArchiveOfAPunchedPath(t *testing.T) {
+	m := memfs.New()
+	ids := tokens(900, 1)
+	fillWindows(t, m, testOptions(), ids)
+	sessions := testSessions(m)
+	j := create(t, sessions, "s")
+	must(t, j.Model(ModelRecord{Fingerprint: toyPrint, Name: "toy"}))
+	must(t, j.Turn("user", "a long text", ids))
+	must(t, j.Close())
+	var session, pack bytes.Buffer
+	info, err := sessions.Export(&session, "s", false)
+	if err != nil || info.KVTokens != 900 {
+		t.Fatalf("%+v, %v", info, err)
+	}
+	s, n := openWindows(t, m, testOptions())
+	q := n.NewSequence(nil)
+	match(t, q, ids)
+	if _, err = q.WritePack(&pack, toyPrint, []byte("toy model"), "text"); err != nil {
+		t.Fatal(err)
+	}
+	closeAll(t, s, q)
+	for name, take := range map[string]func(fsys vfs.FS, s *Store) (*Imported, error){
+		"session": func(fsys vfs.FS, s *Store) (*Imported, error) {
+			return testSessions(fsys).Import(&session, ImportOptions{Store: s})
+		},
+		"pack": func(_ vfs.FS, s *Store) (*Imported, error) { return s.AddPack(&pack, false) },
+	} {
+		other := memfs.New()
+		s, _ := openWindows(t, other, testOptions())
+		in, err := take(other, s)
+		if err != nil || in.Stored != 900 || in.Reason != nil {
+			t.Fatalf("%s: %+v, %v", name, in, err)
+		}
+		closeAll(t, s)
+		if got := foundWindows(t, other.Clone(), ids); got != 900 {
+			t.Errorf("%s: %d of 900 found", name, got)
+		}
+		if got := foundWindows(t, other.Clone(), ids[:500]); got != 0 {
+			t.Errorf("%s: %d of 500 found", name, got)
+		}
+		// What was never there passes for nothing, whatever the flag says.
+		b := other.Bytes(segmentPath(t, other))
+		for slot := range 14 {
+			b[headerTableOff+slot*headerBytes+flagsOff] |= flagWindowPlanes
+		}
+		if got := foundWindows(t, other, ids[:500]); got != 0 {
+			t.Errorf("%s: %d of 500 found after the flags were set", name, got)
+		}
+	}
+}
+
+// A windowed row that another program changes under a sequence: where its window reaches, the sequence ends before it; elsewhere it
+// does not notice.
+func TestWindowDamagedUnderASequence(t *testing.T) {
+	for _, c := range []struct{ block, left int }{{3, 900}, {9, 900}, {12, 768}, {13, 832}} {
+		m := memfs.New()
+		s, n := openWindows(t, m, testOptions())
+		q := n.NewSequence(nil)
+		ids := tokens(900, 1)
+		extendTo(t, q, ids)
+		seg := n.disk.segments[0]
+		m.Bytes(segmentPath(t, m))[slotAt(n.lay, seg.slotCount, c.block)+n.lay.hole.off+100] ^= 1
+		err := q.Recheck()
+		var lost *LostError
+		if q.Len() != c.left || (err != nil) != (c.left < 900) || err != nil && (!errors.As(err, &lost) || !slices.Equal(lost.IDs, ids[c.left:])) {
+			t.Errorf("block %d: %d positions are left, want %d: %v", c.block, q.Len(), c.left, err)
+		}
+		checkRows(t, q)
+		extendTo(t, q, ids)
+		must(t, q.Flush())
+		closeAll(t, s, q)
+		if got := foundWindows(t, m, ids); got != 900 {
+			t.Errorf("block %d: %d of 900 found", c.block, got)
+		}
+	}
 }
 
 // Sequences come, compute, read and go while planes are given back.

@@ -20,6 +20,7 @@ var whyTexts = map[engine.Why]string{
 	engine.WhyEvicted:     "their blocks were evicted to make room for others",
 	engine.WhyDamaged:     "a block is damaged (checksum)",
 	engine.WhyGone:        "they are not stored any more (evicted, damaged, or never written)",
+	engine.WhyWindow:      "rows that the sliding windows need there were given back",
 	engine.WhyUnfinished:  "the process before ended before it could store their block",
 }
 

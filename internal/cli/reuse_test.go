@@ -53,7 +53,7 @@ func TestVerboseShowsWhereAPromptDiffers(t *testing.T) {
 // Every reason has its sentence.
 func TestReasonsHaveTexts(t *testing.T) {
 	whys := []engine.Why{engine.WhyLastToken, engine.WhyNew, engine.WhyDiffers, engine.WhyNothing, engine.WhyOtherFormat, engine.WhyNotKept, engine.WhyInMemory,
-		engine.WhyEvicted, engine.WhyDamaged, engine.WhyGone, engine.WhyUnfinished}
+		engine.WhyEvicted, engine.WhyDamaged, engine.WhyGone, engine.WhyWindow, engine.WhyUnfinished}
 	for _, w := range whys {
 		if whyTexts[w] == "" {
 			t.Errorf("no text for %q", w)
