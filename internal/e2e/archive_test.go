@@ -44,10 +44,10 @@ func moves(t *testing.T, from, to program, kv string) {
 		to.say(t, there, c.stdin, "sessions", "import", c.file).must(t, 0)
 		after := to.show(t, there, "S")
 		if name == "alone" {
-			if after.KVTokens != 0 {
-				t.Errorf("%s, %s: %d tokens have rows", kv, name, after.KVTokens)
+			if after.KVTokens != 0 || after.KVBytes != 0 {
+				t.Errorf("%s, %s: %d tokens have rows, of %d bytes", kv, name, after.KVTokens, after.KVBytes)
 			}
-			after.KVTokens = before.KVTokens
+			after.KVTokens, after.KVBytes = before.KVTokens, before.KVBytes
 		}
 		if after.Bytes = before.Bytes; !reflect.DeepEqual(before, after) {
 			t.Errorf("%s, %s: the session is %+v, was %+v", kv, name, after, before)
@@ -56,6 +56,7 @@ func moves(t *testing.T, from, to program, kv string) {
 		if first.out+second.out != want {
 			t.Errorf("%s, %s: %q and %q, expected %q", kv, name, first.out, second.out, want)
 		}
+		to.in(t, there, "cache", "check").must(t, 0)
 		if st := second.stats(t); st.ComputedTokens > c.computed || name == "alone" && st.ReusedTokens > 0 {
 			t.Errorf("%s, %s: %+v", kv, name, st)
 		}
@@ -226,6 +227,9 @@ func TestBakedPrefixIsNotComputedAgain(t *testing.T) {
 		home := t.TempDir()
 		kvasir.in(t, home, "cache", "add", pack).must(t, 0)
 		kvasir.in(t, home, "cache", "add", pack).must(t, 0) // once more changes nothing
+		if r := kvasir.in(t, home, "cache", "stats").must(t, 0); !strings.Contains(r.out, "pack ") {
+			t.Errorf("the pack is not pinned: %v", r)
+		}
 		for _, text := range nameTurns {
 			args := []string{"run", "--kv", kv, "--system", systemText, "--temp", "0", "--stats", "-", text}
 			got, want := kvasir.in(t, home, args...).must(t, 0), kvasir.in(t, t.TempDir(), args...).must(t, 0)
