@@ -52,6 +52,7 @@ var allowed = map[string][]string{
 var tools = map[string][]string{
 	"bench/mca":     {},
 	"bench/mkmodel": {"gguf/synth"},
+	"bench/order":   {"platform/cpu", "quant", "quant/kernel"},
 	"bench/report":  {},
 }
 

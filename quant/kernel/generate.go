@@ -18,3 +18,4 @@ package kernel
 //go:generate go -C _asm run . -part avxvnni-attention -out ../avxvnni_attention_amd64.s -stubs ../avxvnni_attention_stubs_amd64.go -pkg kernel
 //go:generate go -C _asm run . -part evex-matvec -out ../evex_matvec_amd64.s -stubs ../evex_matvec_stubs_amd64.go -pkg kernel
 //go:generate go -C _asm run . -part evex-matmul -out ../evex_matmul_amd64.s -stubs ../evex_matmul_stubs_amd64.go -pkg kernel
+//go:generate go -C _asm run . -part free-order -out ../../../bench/order/free_amd64.s -stubs ../../../bench/order/free_stubs_amd64.go -pkg main

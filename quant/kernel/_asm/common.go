@@ -195,6 +195,10 @@ func addProduct(acc, sum, scale, d VecVirtual) {
 	t := YMM()
 	VMULPS(d, scale, t)
 	VCVTDQ2PS(sum, sum)
+	if fused {
+		VFMADD231PS(t, sum, acc)
+		return
+	}
 	VMULPS(t, sum, sum)
 	VADDPS(sum, acc, acc)
 }

@@ -35,6 +35,8 @@ var parts = map[string]func(){
 	"avxvnni-attention": func() { int8Attention("avxvnni", 2, true) },
 	"evex-matvec":       func() { matVecTwins("evexMatVec") },
 	"evex-matmul":       func() { dotMatMul("evexMul") },
+
+	"free-order": freeOrder, // of bench/order
 }
 
 func main() {

@@ -10,7 +10,7 @@ import (
 func avx2MatMul() {
 	for _, f := range blocks32 {
 		if f.words == nil {
-			avx2Mul32(f)
+			avx2Mul32("avx2Mul", f)
 		}
 	}
 	for _, f := range blocks256 {
@@ -128,9 +128,9 @@ func dots(w Mem, rowBytes int, q func(c, i int) Mem, n int, signed bool, room in
 	}
 }
 
-func avx2Mul32(f block32) {
+func avx2Mul32(prefix string, f block32) {
 	var m mulFunc
-	m.begin("avx2Mul"+f.name, "*int32", 3)
+	m.begin(prefix+f.name, "*int32", 3)
 	rec := record32(8, f)
 	room := 4 // 31*127*2*4 < 2^15
 	if f.small {

@@ -11,10 +11,10 @@ import (
 func vnniMatMul() {
 	for _, cols := range []int{4, 8} {
 		for _, f := range blocks32 {
-			vnniMul32(f, cols)
+			vnniMul32("vnniMul", f, cols)
 		}
 		for _, f := range blocks256 {
-			vnniMul256(f, cols)
+			vnniMul256("vnniMul", f, cols)
 		}
 	}
 }
@@ -46,7 +46,7 @@ func advance(r rows8, n int) {
 
 // vnniBegin reads the arguments of a product of 16 rows with cols columns.
 func vnniBegin(name, sType string, cols int) (panel, n Register) {
-	name = fmt.Sprintf("vnniMul%s_%d", name, cols)
+	name = fmt.Sprintf("%s_%d", name, cols)
 	function(name, "func(dst *float32, stride int, panel *byte, q *int8, d *float32, s "+sType+", k int, nBlocks int, first int)",
 		fmt.Sprintf("%s adds nBlocks blocks to the products of a panel of 16 rows with %d columns of k codes, which lie stride", name, cols),
 		"float32 apart in dst. If first is not 0, dst is only written.")
@@ -90,6 +90,10 @@ func addProduct512(acc, sum VecVirtual, scale VecVirtual, d Mem) {
 	t := ZMM()
 	VMULPS_BCST(d, scale, t)
 	VCVTDQ2PS(sum, sum)
+	if fused {
+		VFMADD231PS(t, sum, acc)
+		return
+	}
 	VMULPS(t, sum, sum)
 	VADDPS(sum, acc, acc)
 }
@@ -118,8 +122,8 @@ func startOutputs(cols int, zero VecVirtual) []VecVirtual {
 	return acc
 }
 
-func vnniMul32(f block32, cols int) {
-	panel, n := vnniBegin(f.name, "*int32", cols)
+func vnniMul32(prefix string, f block32, cols int) {
+	panel, n := vnniBegin(prefix+f.name, "*int32", cols)
 	rec := record32(16, f)
 	offset := f.offset
 	if f.signed {
@@ -169,8 +173,8 @@ func vnniMul32(f block32, cols int) {
 	end()
 }
 
-func vnniMul256(f block256, cols int) {
-	panel, n := vnniBegin(f.name, "*int16", cols)
+func vnniMul256(prefix string, f block256, cols int) {
+	panel, n := vnniBegin(prefix+f.name, "*int16", cols)
 	rec := record256(16, f)
 	zero := zeroZMM()
 	acc := AllocLocal(64 * cols)

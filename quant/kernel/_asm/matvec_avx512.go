@@ -80,56 +80,19 @@ func lineQ4_0() {
 	MOVQ(n, left) // 16 rows of n blocks are n steps of 16
 	LEAQ(p, out)
 
-	// starts are the bytes at which the registers begin; register r has words [starts[r]/2, starts[r]/2+32).
-	starts := []int{0, 64, 128, 192, 224}
 	mask := loadZMM(dwords16(func(int) int { return 0x0f0f0f0f }))
-	var codes, scales []VecVirtual
-	for g := range 4 { // the 16 bytes of nibbles of blocks 4g..4g+3
-		lo, hi := starts[g]/2, starts[g+1]/2
-		codes = append(codes, loadZMM(words32(func(i int) int {
-			word := (4*g+i/8)*9 + 1 + i%8
-			if word < lo+32 {
-				return word - lo
-			}
-			return 32 + word - hi
-		})))
-	}
-	for r := 1; r < len(starts); r++ { // the scales that register r adds to those before
-		scales = append(scales, loadZMM(words32(func(i int) int {
-			word := i % 16 * 9
-			before := starts[r-1]/2 + 32
-			switch {
-			case r == 1 && word < 32:
-				return word
-			case word < before:
-				return i % 16
-			case word < starts[r]/2+32:
-				return 32 + word - starts[r]/2
-			}
-			return 0
-		})))
-	}
+	codes, scales := linePatterns(), lineScales(func(lane int) int { return lane })
 	order := loadZMM(dwords16(func(i int) int { return i%4*4 + i/4 }))
 
 	Label("step")
 	for off := 0; off < lanes*blockBytes; off += 64 {
 		PREFETCHT1(Mem{Base: ahead, Disp: off})
 	}
-	z := make([]VecVirtual, len(starts))
-	for r, start := range starts {
-		z[r] = loadZMM(Mem{Base: w, Disp: start})
-	}
-	scale := copyOf(z[0])
-	for r, pattern := range scales {
-		VPERMT2W(z[r+1], pattern, scale)
-	}
+	z, scale := loadLine(w, scales)
 	var sums [4]VecVirtual
 	for g := range sums {
-		lo, hi, sum := copyOf(z[g]), ZMM(), ZMM()
-		VPERMT2W(z[g+1], codes[g], lo)
-		VPSRLW(U8(4), lo, hi)
-		VPANDD(mask, lo, lo)
-		VPANDD(mask, hi, hi)
+		lo, hi := lineCodes(z, g, codes, mask)
+		sum := ZMM()
 		VPXORD(sum, sum, sum)
 		VPDPBUSD(Mem{Base: first, Index: at, Scale: 4, Disp: 64 * g}, lo, sum)
 		VPDPBUSD(Mem{Base: last, Index: at, Scale: 4, Disp: 64 * g}, hi, sum)
@@ -157,6 +120,68 @@ func lineQ4_0() {
 
 	LEAQ(p, out)
 	sumRows(rowEnd, n, out)
+}
+
+// lineStarts are the bytes of 16 blocks of Q4_0 at which registers begin: register r has words [lineStarts[r]/2,
+// lineStarts[r]/2+32).
+var lineStarts = []int{0, 64, 128, 192, 224}
+
+// linePatterns take the 16 bytes of nibbles of blocks 4g..4g+3 from registers g and g+1, for g < 4.
+func linePatterns() (codes []VecVirtual) {
+	for g := range 4 {
+		lo, hi := lineStarts[g]/2, lineStarts[g+1]/2
+		codes = append(codes, loadZMM(words32(func(i int) int {
+			word := (4*g+i/8)*9 + 1 + i%8
+			if word < lo+32 {
+				return word - lo
+			}
+			return 32 + word - hi
+		})))
+	}
+	return codes
+}
+
+// lineScales are the patterns by which each register but the first adds the scales that it has to those before it; lane i has
+// that of block(i).
+func lineScales(block func(lane int) int) (scales []VecVirtual) {
+	for r := 1; r < len(lineStarts); r++ {
+		scales = append(scales, loadZMM(words32(func(i int) int {
+			word := block(i%16) * 9
+			before := lineStarts[r-1]/2 + 32
+			switch {
+			case r == 1 && word < 32:
+				return word
+			case word < before:
+				return i % 16
+			case word < lineStarts[r]/2+32:
+				return 32 + word - lineStarts[r]/2
+			}
+			return 0
+		})))
+	}
+	return scales
+}
+
+// loadLine loads 16 blocks, and joins their scales as fp16.
+func loadLine(w Register, scales []VecVirtual) (z []VecVirtual, scale VecVirtual) {
+	for _, start := range lineStarts {
+		z = append(z, loadZMM(Mem{Base: w, Disp: start}))
+	}
+	scale = copyOf(z[0])
+	for r, pattern := range scales {
+		VPERMT2W(z[r+1], pattern, scale)
+	}
+	return z, scale
+}
+
+// lineCodes are the low and the high nibbles of blocks 4g..4g+3.
+func lineCodes(z []VecVirtual, g int, codes []VecVirtual, mask VecVirtual) (lo, hi VecVirtual) {
+	lo, hi = copyOf(z[g]), ZMM()
+	VPERMT2W(z[g+1], codes[g], lo)
+	VPSRLW(U8(4), lo, hi)
+	VPANDD(mask, lo, lo)
+	VPANDD(mask, hi, hi)
+	return lo, hi
 }
 
 // lineFunction is function for one with a large frame, for which the stack may have to grow.
