@@ -22,7 +22,7 @@ at() { KVASIR_HOME=$dir/$1; export KVASIR_HOME; }
 number() { sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p" "$dir/stats"; }
 size() { wc -c < "$1" | tr -d ' '; }
 # The text of the last answer in a session, as the program prints it.
-held() { "$kvasir" sessions show S | sed -n '/^assistant:$/,$p' | sed 's/ \[cut off\]$//' | awk '/^assistant:$/ { t = ""; next } { t = t sep $0; sep = "" } END { printf "%s", t }'; }
+held() { "$kvasir" sessions show S | sed -n '/^[0-9]* assistant:$/,$p' | sed 's/ \[cut off\]$//' | awk '/^[0-9]* assistant:$/ { t = ""; next } { t = t sep $0; sep = "" } END { printf "%s", t }'; }
 
 hello='My name is Ada.'
 ask='Tell me a story about a dog.'
