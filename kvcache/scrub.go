@@ -246,7 +246,7 @@ func (n *Namespace) wipePayload(p place) error {
 }
 
 func (p place) wipe(write func() error) error {
-	if err := p.seg.write(write); err != nil {
+	if err := p.seg.punch(write); err != nil {
 		return fmt.Errorf("segment %s: overwrite slot %d: %w", p.seg.name, p.slot, err)
 	}
 	return nil

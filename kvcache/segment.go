@@ -60,7 +60,10 @@ func (s *segment) release(slot uint32) {
 // one, so this one must not be found: its header goes. If it cannot be overwritten the slot stays unused in this process.
 func (s *segment) disown(slot uint32) {
 	var none [headerBytes]byte
-	if _, err := s.file.WriteAt(none[:], headerTableOff+int64(slot)*headerBytes); err == nil {
+	if err := s.write(func() error {
+		_, err := s.file.WriteAt(none[:], headerTableOff+int64(slot)*headerBytes)
+		return err
+	}); err == nil {
 		s.release(slot)
 	}
 }

@@ -37,33 +37,53 @@ func (s *segment) watch(size int64) {
 }
 
 // write runs fn, which writes to the file.
-func (s *segment) write(fn func() error) error {
+func (s *segment) write(fn func() error) error { return s.change(fn, false) }
+
+// punch runs fn, which gives space of the file back.
+func (s *segment) punch(fn func() error) error { return s.change(fn, true) }
+
+func (s *segment) change(fn func() error, shrinks bool) error {
 	s.stamp.mu.Lock()
 	defer s.stamp.mu.Unlock()
 	s.compare()
 	if s.spoiled.Load() {
 		return errSpoiled
 	}
+	before := s.last
 	err := fn()
 	if now, e := s.file.Stamp(); e == nil {
 		s.last = now
+		if !shrinks && punched(before, now) { // the time says nothing: it is that of our own write
+			s.alarm()
+		}
 	}
 	return err
+}
+
+// punched reports whether space of the file was given back. The file system's own records of where the file is, which it counts too,
+// come and go by a block or two.
+func punched(before, now vfs.Stamp) bool { return now.Allocated < before.Allocated-8<<10 }
+
+// alarm makes what was verified be verified again. Needs stamp.mu.
+func (s *segment) alarm() {
+	if s.alarms < maxAlarms || s.spoiled.Load() {
+		s.alarms++
+		s.generation.Add(1)
+	}
 }
 
 // compare notes a change since the last call. Needs stamp.mu.
 func (s *segment) compare() {
 	now, err := s.file.Stamp()
-	if err == nil && now == s.last {
+	if err == nil && now.Bytes == s.last.Bytes && now.Modified == s.last.Modified && !punched(s.last, now) {
+		s.last = now
 		return
 	}
 	if err == nil && (now.Bytes != s.last.Bytes || !s.headed()) {
 		s.spoiled.Store(true)
 	}
-	if s.last = now; s.alarms < maxAlarms || s.spoiled.Load() {
-		s.alarms++
-		s.generation.Add(1)
-	}
+	s.last = now
+	s.alarm()
 }
 
 // headed reports whether one of the superblocks is still that of this segment.

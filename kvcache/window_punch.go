@@ -64,7 +64,7 @@ func (n *Namespace) punchWindows() (freed int64, err error) {
 func (d *disk) canPunch(seg *segment) bool {
 	if !d.punch.probed {
 		d.punch.probed = true
-		d.punch.unsupported = seg.write(func() error {
+		d.punch.unsupported = seg.punch(func() error {
 			return cmp.Or(seg.file.Punch(headerBytes, headerBytes), seg.file.Fallocate(headerBytes, headerBytes))
 		}) != nil
 	}
@@ -102,7 +102,7 @@ func (n *Namespace) punchSegment(seg *segment, blocks []*block) (freed int64, er
 	}
 	failpoint.Here("punch: headers are synced")
 	for _, b := range taken {
-		if err = seg.write(func() error {
+		if err = seg.punch(func() error {
 			return seg.file.Punch(seg.slotOff(b.slot)+int64(n.lay.hole.off), int64(n.lay.hole.n))
 		}); err != nil {
 			err = fmt.Errorf("segment %s: punch slot %d: %w", seg.name, b.slot, err)
@@ -276,7 +276,7 @@ func (n *Namespace) empty() error {
 
 // hollowOut gives back all space of a slot that nobody uses and that has a hole.
 func (n *Namespace) hollowOut(seg *segment, slot uint32, hole span) error {
-	if err := seg.write(func() error { return seg.file.Punch(seg.slotOff(slot), int64(n.lay.slotBytes)) }); err != nil {
+	if err := seg.punch(func() error { return seg.file.Punch(seg.slotOff(slot), int64(n.lay.slotBytes)) }); err != nil {
 		err = fmt.Errorf("segment %s: punch slot %d: %w", seg.name, slot, err)
 		n.writeFailed(seg, err)
 		return err

@@ -13,8 +13,9 @@ var (
 // Stamp is what of a file's metadata changes when its content does. Two equal stamps of one file say that nobody changed it
 // in between, as far as the clock of the file system tells (some milliseconds).
 type Stamp struct {
-	Bytes    int64 // size
-	Modified int64 // time of the last change of the content, in nanoseconds
+	Bytes     int64 // size
+	Allocated int64 // bytes on the disk; 0 where the system does not say
+	Modified  int64 // time of the last change of the content, in nanoseconds
 }
 
 // Space is what a file system reports about itself, in bytes.

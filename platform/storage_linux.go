@@ -152,7 +152,7 @@ func FileStamp(f *os.File) (Stamp, error) {
 		return Stamp{}, fmt.Errorf("fstat: %w", err)
 	}
 	runtime.KeepAlive(f)
-	return Stamp{Bytes: st.Size, Modified: st.Mtim.Nano()}, nil
+	return Stamp{Bytes: st.Size, Allocated: st.Blocks * 512, Modified: st.Mtim.Nano()}, nil
 }
 
 // LinkCount returns the number of hard links of the file behind info.
@@ -177,6 +177,9 @@ const OpenNoFollow = unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
 
 // IsNoSpace reports whether err says that the disk or the quota is full.
 func IsNoSpace(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
+
+// IsNotDirectory reports whether err says that part of a path is no directory, so that nothing can be there.
+func IsNotDirectory(err error) bool { return errors.Is(err, unix.ENOTDIR) }
 
 // IsReadOnly reports whether err says that the file system is mounted read-only.
 func IsReadOnly(err error) bool { return errors.Is(err, unix.EROFS) }

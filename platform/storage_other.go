@@ -76,5 +76,8 @@ const OpenNoFollow = 0
 // IsNoSpace cannot tell on this system.
 func IsNoSpace(err error) bool { return false }
 
+// IsNotDirectory cannot tell on this system.
+func IsNotDirectory(err error) bool { return false }
+
 // IsReadOnly cannot tell on this system.
 func IsReadOnly(err error) bool { return false }

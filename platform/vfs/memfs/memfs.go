@@ -412,7 +412,7 @@ func (f *file) Size() (int64, error) {
 func (f *file) Stamp() (vfs.Stamp, error) {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
-	return vfs.Stamp{Bytes: f.n.size(), Modified: f.n.changed}, nil
+	return vfs.Stamp{Bytes: f.n.size(), Allocated: f.n.allocated(), Modified: f.n.changed}, nil
 }
 
 // changes notes a change of the content. Needs fs.mu.
