@@ -4,8 +4,11 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
+	"hash/crc32"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"kvasir/gguf"
 )
@@ -18,6 +21,12 @@ type digestEntry struct {
 	Size   int64  `json:"size"`
 	MTime  int64  `json:"mtime_ns"`
 	SHA256 string `json:"sha256"`
+	CRC32C uint32 `json:"crc32c"` // of the others: with another digest the model would be another one, and its sessions not its own
+}
+
+func (e *digestEntry) checksum() uint32 {
+	text := fmt.Sprintln(e.Dev, e.Ino, e.Size, e.MTime, e.SHA256)
+	return crc32.Checksum([]byte(text), crc32.MakeTable(crc32.Castagnoli))
 }
 
 const (
@@ -37,7 +46,7 @@ func cachedDigest(ctx context.Context, f *gguf.Model, cache string, progress fun
 		entries = readDigests(cache)
 		for _, e := range entries {
 			b, err := hex.DecodeString(e.SHA256)
-			e.SHA256 = ""
+			e.SHA256, e.CRC32C = "", 0
 			if e == key && err == nil && len(b) == len(sum) {
 				return [32]byte(b), nil
 			}
@@ -47,6 +56,7 @@ func cachedDigest(ctx context.Context, f *gguf.Model, cache string, progress fun
 		return sum, err
 	}
 	key.SHA256 = hex.EncodeToString(sum[:])
+	key.CRC32C = key.checksum()
 	entries = append(entries, key)
 	writeDigests(cache, entries[max(0, len(entries)-maxDigests):])
 	return sum, nil
@@ -65,7 +75,7 @@ func readDigests(path string) []digestEntry {
 	if json.Unmarshal(b, &entries) != nil {
 		return nil
 	}
-	return entries
+	return slices.DeleteFunc(entries, func(e digestEntry) bool { return e.CRC32C != e.checksum() })
 }
 
 // writeDigests replaces the file by name, so that a reader or a crash sees the old or the new one.

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"kvasir/kvcache"
+	"kvasir/platform"
 	"kvasir/platform/vfs"
 	"kvasir/quant"
 )
@@ -92,7 +93,7 @@ func (r *Recipes) Path(fp kvcache.Fingerprint) string {
 func (r *Recipes) Read(fp kvcache.Fingerprint, nLayers int) (*SavedRecipe, error) {
 	path := r.Path(fp)
 	s, of, err := r.read(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || platform.IsNotDirectory(err) {
 		return nil, nil
 	}
 	switch {
