@@ -323,10 +323,15 @@ func (k *checker) journals() error {
 			k.find(Finding{file, fmt.Sprintf("session %q: records %d to %d", c.Name, g.AfterSeq+1, g.ToSeq-1),
 				fmt.Errorf("%d bytes at %d hold no valid record", g.Bytes, g.Off), true})
 		}
+		found := len(c.Gaps) > 0
 		for i, t := range c.Turns {
 			if t.Damaged {
+				found = true
 				k.find(Finding{file, fmt.Sprintf("session %q: part of turn %d", c.Name, i+1), errors.New("its tokens are not those that it ended with"), true})
 			}
+		}
+		if c.Damaged && !found {
+			k.find(Finding{file, fmt.Sprintf("session %q: a record behind turn %d", c.Name, c.Sound), errors.New("its payload is none of its type"), true})
 		}
 		return nil
 	})

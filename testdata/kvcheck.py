@@ -320,12 +320,13 @@ class Talk:
 def journal(path):
     b, size = read(path, (1 << 30) + 1)
     need(size <= 1 << 30, "size")
+    begun = size > 64 * KIB or b[8192 + 128:].strip(b"\0")     # rule J8
     for at in (0, 4096):
         h = b[at:at + 64]
         if len(h) == 64 and h[:8] == b"KVJRNL1\n" and u16(h, 8) == 1 and u32(h, 12) == 0x01020304 and crc32c(h[:60]) == u32(h, 60):
             break
     else:
-        raise Bad("no good file header")
+        raise Bad("no good file header" if begun else "no session")
     fid, end, fuel = h[16:32], len(b.rstrip(b"\0")), 64 * size
 
     def record(at, seq, search):
@@ -361,7 +362,7 @@ def journal(path):
             talk.apply(r[1], Cursor(r[2]))
         except (Bad, UnicodeDecodeError):
             talk.damage(len(talk.turns))
-    need(records, "no record")                       # J8, or lost
+    need(records, "no record" if begun else "no session")
     if talk.name is not None:
         want = H(b"kvasir session 1\n", talk.name.encode())[:16].hex() + ".kvj"
         need(os.path.basename(path) == want, "belongs in " + want)

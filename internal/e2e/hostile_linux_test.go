@@ -10,20 +10,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
-// segments returns the segment files of a home directory, the newest last.
-func segments(t testing.TB, home string) []string {
-	t.Helper()
-	paths, err := filepath.Glob(filepath.Join(home, "kv/v1/m-*/kv-*.seg"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	slices.Sort(paths)
-	return paths
-}
-
-// Somebody punches, overwrites or cuts short the segments of the real program while it answers: it says the same, ends in order,
+// Somebody punches or cuts short the segments of the real program while it answers: it says the same, ends in order,
 // and the next process takes the conversation up.
 func TestSegmentsDamagedDuringAnAnswer(t *testing.T) {
 	t.Parallel()
@@ -38,10 +28,6 @@ func TestSegmentsDamagedDuringAnAnswer(t *testing.T) {
 		"punched": func(f *os.File, size int64) error {
 			const keepSize, punchHole = 1, 2
 			return syscall.Fallocate(int(f.Fd()), keepSize|punchHole, 1<<16, size-1<<16)
-		},
-		"overwritten": func(f *os.File, size int64) error {
-			_, err := f.WriteAt(slices.Repeat([]byte{7}, int(size-1<<19)), 1<<19)
-			return err
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -82,6 +68,53 @@ func TestSegmentsDamagedDuringAnAnswer(t *testing.T) {
 				t.Errorf("then %q, wanted %q\nstderr: %s", r.out, want[len(seen):], r.err)
 			}
 		})
+	}
+}
+
+// Somebody overwrites what is stored while a chat waits for its user: it says what it would have said, and so does the next process.
+func TestSegmentsOverwrittenBetweenTurns(t *testing.T) {
+	t.Parallel()
+	lines := []string{"one two three\n", "four five six\n", "seven\n", "eight nine\n"}
+	args := []string{"chat", "-m", model(t, "llama"), "--raw", "-n", "90", "--temp", "0.8", "--seed", "4", "--logit-bias", noEnd, "--session", "S"}
+	calm := t.TempDir()
+	want := kvasir.say(t, calm, strings.Join(lines, ""), args...).must(t, 0).out
+	var answers []string
+	for _, turn := range kvasir.show(t, calm, "S").Turns {
+		if turn.Role == "assistant" {
+			answers = append(answers, turn.Text+"\n")
+		}
+	}
+	if strings.Join(answers, "") != want || len(answers) != len(lines) {
+		t.Fatalf("%d answers, %q; it said %q", len(answers), answers, want)
+	}
+	home, damaged := t.TempDir(), 0
+	x := kvasir.start(t, home, args...)
+	for i, line := range lines {
+		x.write(line)
+		if got := x.read(len(answers[i])); got != answers[i] {
+			t.Fatalf("after %d damages it said %q, wanted %q\nstderr: %s", damaged, got, answers[i], x.stderr.String())
+		}
+		time.Sleep(50 * time.Millisecond) // the clock of a file system ticks that slowly, and the tail is written
+		for _, path := range segments(t, home) {
+			f, err := os.OpenFile(path, os.O_RDWR, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := f.WriteAt(slices.Repeat([]byte{7}, 1<<19), 1<<19); err != nil {
+				t.Fatal(err)
+			}
+			f.Close()
+			damaged++
+		}
+	}
+	if err := x.stdin.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if rest, code := x.end(); code != 0 || rest != "" || x.stderr.Len() > 0 || damaged < len(lines) {
+		t.Errorf("after %d damages: exit code %d, %q, stderr %s", damaged, code, rest, x.stderr.String())
+	}
+	if s := kvasir.show(t, home, "S"); len(s.Turns) != 2*len(lines) || s.Damaged {
+		t.Errorf("the session holds %+v", s)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -301,6 +302,17 @@ func decode[T any](t testing.TB, s string) T {
 		t.Fatalf("%v in %.500s", err, s)
 	}
 	return x
+}
+
+// segments returns the segment files of a home directory, the newest last.
+func segments(t testing.TB, home string) []string {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(home, "kv/v1/m-*/kv-*.seg"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(paths)
+	return paths
 }
 
 // Models of package testmodel with a vocabulary: name to configuration.

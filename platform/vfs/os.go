@@ -46,6 +46,9 @@ func openFile(path string, flag Flag) (File, error) {
 	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("open %s: %w: mode %v", path, ErrNotRegular, info.Mode())
 	}
+	if flag&Create != 0 {
+		failpoint.Here("vfs: a new file")
+	}
 	f, err := os.OpenFile(path, mode|platform.OpenNoFollow, 0o600)
 	if err != nil {
 		return nil, classify(err)
@@ -104,9 +107,21 @@ func (osFS) Stat(path string) (Info, error) {
 	return Info{Bytes: info.Size(), Allocated: platform.AllocatedBytes(info), Modified: info.ModTime()}, nil
 }
 
-func (osFS) Rename(oldPath, newPath string) error { return classify(os.Rename(oldPath, newPath)) }
-func (osFS) Remove(path string) error             { return classify(os.Remove(path)) }
-func (osFS) SyncDir(path string) error            { return classify(platform.SyncDir(path)) }
+func (osFS) Rename(oldPath, newPath string) error {
+	failpoint.Here("vfs: a rename")
+	return classify(os.Rename(oldPath, newPath))
+}
+
+func (osFS) Remove(path string) error {
+	failpoint.Here("vfs: a removal")
+	return classify(os.Remove(path))
+}
+
+func (osFS) SyncDir(path string) error {
+	failpoint.Here("vfs: a sync of a directory")
+	return classify(platform.SyncDir(path))
+}
+
 func (osFS) Free(path string) (platform.Space, error) {
 	return platform.FreeSpace(path)
 }
@@ -129,8 +144,6 @@ func (f *osFile) Size() (int64, error) {
 
 func (f *osFile) Stamp() (Stamp, error)     { return platform.FileStamp(f.f) }
 func (f *osFile) Truncate(size int64) error { return classify(f.f.Truncate(size)) }
-func (f *osFile) Fdatasync() error          { return classify(platform.Fdatasync(f.f)) }
-func (f *osFile) Punch(off, n int64) error  { return classify(platform.PunchHole(f.f, off, n)) }
 func (f *osFile) Close() error              { return f.f.Close() }
 func (f *osFile) Unmap(view []byte) error   { return platform.Unmap(view) }
 
@@ -150,6 +163,16 @@ func (f *osFile) Lock() error {
 	return nil
 }
 
+func (f *osFile) Fdatasync() error {
+	failpoint.Here("vfs: a sync")
+	return classify(platform.Fdatasync(f.f))
+}
+
+func (f *osFile) Punch(off, n int64) error {
+	failpoint.Here("vfs: a hole")
+	return classify(platform.PunchHole(f.f, off, n))
+}
+
 func (f *osFile) Map(size int64) ([]byte, error) {
 	have, err := f.Size()
 	if err != nil {
@@ -164,6 +187,7 @@ func (f *osFile) Map(size int64) ([]byte, error) {
 // Fallocate falls back to writing zeros from the end of the file on, which is
 // the only part that can lack space on file systems without the call.
 func (f *osFile) Fallocate(off, n int64) error {
+	failpoint.Here("vfs: an allocation")
 	err := platform.Fallocate(f.f, off, n)
 	if !errors.Is(err, ErrUnsupported) {
 		return classify(err)
