@@ -44,6 +44,17 @@ func (a *app) home() (string, error) {
 	return filepath.Abs(a.cfg.Home)
 }
 
+// homeTable is what commands begin with that take -o alone and show something of the home directory.
+func (a *app) homeTable(c *cli.Context) (home string, asJSON bool, err error) {
+	if asJSON, err = wantsJSON(c); err == nil {
+		err = noArguments(c)
+	}
+	if err == nil {
+		home, err = a.home()
+	}
+	return home, asJSON, err
+}
+
 // cacheFlags bound the KV cache, above the environment.
 func cacheFlags() []cli.Flag {
 	var fs []cli.Flag
@@ -130,14 +141,7 @@ type pinJSON struct {
 }
 
 func (a *app) cacheStats(c *cli.Context) error {
-	asJSON, err := wantsJSON(c)
-	if err != nil {
-		return err
-	}
-	if err := noArguments(c); err != nil {
-		return err
-	}
-	home, err := a.home()
+	home, asJSON, err := a.homeTable(c)
 	if err != nil {
 		return err
 	}

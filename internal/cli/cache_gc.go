@@ -38,14 +38,7 @@ type gcJSON struct {
 }
 
 func (a *app) cacheGC(c *cli.Context) error {
-	asJSON, err := wantsJSON(c)
-	if err != nil {
-		return err
-	}
-	if err := noArguments(c); err != nil {
-		return err
-	}
-	home, err := a.home()
+	home, asJSON, err := a.homeTable(c)
 	if err != nil {
 		return err
 	}
