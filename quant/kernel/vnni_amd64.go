@@ -11,7 +11,6 @@ func vnniTable() *Table {
 	t.Name, t.Needs = "avx512-vnni", []cpu.Feature{cpu.AVX2, cpu.F16C, cpu.AVX512, cpu.AVX512VNNI}
 	t.setRows(&vnniRows)
 	t.MatVec[quant.Q4_0] = matVecLinesQ4_0(t.MatVec[quant.Q4_0])
-	t.MatVec[quant.Q4_K] = matVecLinesQ4_K(t.MatVec[quant.Q4_K])
 	t.setPanels(&vnniPanels)
 	for _, typ := range []quant.Type{quant.F32, quant.F16, quant.BF16} {
 		t.MatMul[typ] = avx512FloatMatMul(typ, t.MatMul[typ])

@@ -2,15 +2,13 @@ package kernel
 
 import "kvasir/quant"
 
-// lineRows is the number of rows that the kernels of lines take at a time, and lineBlocks32 and lineBlocks256 that of
-// blocks in a step. Rows are of at least so many blocks and at most of maxLineBlocks32 or maxLineBlocks256: for longer
-// ones a kernel's intermediate products would leave the first cache.
+// lineRows is the number of rows that the kernel of lines takes at a time, and lineBlocks32 that of blocks in a step. Rows are
+// of at least so many blocks and at most of maxLineBlocks32: for longer ones the intermediate products would leave the
+// first cache.
 const (
-	lineRows         = 16
-	lineBlocks32     = 16
-	lineBlocks256    = 8
-	maxLineBlocks32  = 128
-	maxLineBlocks256 = 32
+	lineRows        = 16
+	lineBlocks32    = 16
+	maxLineBlocks32 = 128
 
 	// lineAheadBytes is how far ahead of the one stream of bytes memory is asked: what the processor's own prefetching
 	// stops short of at the end of a page.
@@ -39,26 +37,6 @@ func matVecLinesQ4_0(other MatVecFunc) MatVecFunc {
 	}
 }
 
-// matVecLinesQ4_K is matVecLinesQ4_0 for Q4_K.
-func matVecLinesQ4_K(other MatVecFunc) MatVecFunc {
-	return func(dst []float32, w []byte, x *Acts, col int, next []byte) {
-		nBlocks := x.K / 256
-		if nBlocks < lineBlocks256 || nBlocks > maxLineBlocks256 || len(dst) < lineRows {
-			other(dst, w, x, col, next)
-			return
-		}
-		rowBytes := nBlocks * quant.Q4_K.Geometry().BlockBytes
-		w = w[:len(dst)*rowBytes]
-		var c lineColumn256
-		c.set(x, col)
-		for r := 0; r < len(dst); r += lineRows {
-			ahead := aheadOf(w, next, r*rowBytes, lineRows*rowBytes, lineAheadBytes)
-			r := min(r, len(dst)-lineRows)
-			vnniLinesQ4_K(&dst[r], &w[r*rowBytes], &c.q[0], &c.d[0], &c.s[0], nBlocks, ahead)
-		}
-	}
-}
-
 // aheadOf is what to prefetch while n bytes at w[at] are in work: the n bytes that come distance after them in w and then
 // next, or w's first where nothing is left to fetch.
 func aheadOf(w, next []byte, at, n, distance int) *byte {
@@ -70,7 +48,7 @@ func aheadOf(w, next []byte, at, n, distance int) *byte {
 	return &w[0]
 }
 
-// lineColumn32 is a column in the Partner32 form as the kernels of lines read it: the first and the last half of every
+// lineColumn32 is a column in the Partner32 form as the kernel of lines reads it: the first and the last half of every
 // block's codes apart, and behind the last block the first ones again, so that a step may begin anywhere.
 type lineColumn32 struct {
 	first, last [(maxLineBlocks32 + lineBlocks32) * 16]int8
@@ -92,31 +70,4 @@ func (c *lineColumn32) set(x *Acts, col int) {
 	copy(c.last[16*n:], c.last[:16*lineBlocks32])
 	copy(c.d[n:], d[:lineBlocks32])
 	copy(c.s[n:], s[:lineBlocks32])
-}
-
-// lineColumn256 is a column in the Partner256 form for the kernels of lines: in every block groups of 32 codes in the
-// order 0 2 1 3 4 6 5 7, as the nibbles of 64 neighbouring bytes are, and one sum for each group, in their own order.
-type lineColumn256 struct {
-	q [(maxLineBlocks256 + lineBlocks256) * 256]int8
-	d [maxLineBlocks256 + lineBlocks256]float32
-	s [(maxLineBlocks256 + lineBlocks256) * 8]int16
-}
-
-func (c *lineColumn256) set(x *Acts, col int) {
-	q, d, s := x.Col256(col)
-	n := len(d)
-	for half := range 2 * n {
-		from, to := (*[128]int8)(q[128*half:]), (*[128]int8)(c.q[128*half:])
-		*(*[32]int8)(to[:]) = [32]int8(from[:32])
-		*(*[32]int8)(to[32:]) = [32]int8(from[64:])
-		*(*[32]int8)(to[64:]) = [32]int8(from[32:])
-		*(*[32]int8)(to[96:]) = [32]int8(from[96:])
-	}
-	for g := range 8 * n {
-		c.s[g] = s[2*g] + s[2*g+1]
-	}
-	copy(c.d[:], d)
-	copy(c.q[256*n:], c.q[:256*lineBlocks256])
-	copy(c.d[n:], d[:lineBlocks256])
-	copy(c.s[8*n:], c.s[:8*lineBlocks256])
 }

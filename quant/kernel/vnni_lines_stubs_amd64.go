@@ -10,10 +10,3 @@ package kernel
 //
 //go:noescape
 func vnniLinesQ4_0(dst *float32, w *byte, first *int8, last *int8, d *float32, s *int32, nBlocks int, ahead *byte)
-
-// vnniLinesQ4_K sets dst[:16] to the products of 16 neighbouring rows of nBlocks blocks, 8 <= nBlocks <= 32, with a column, and
-// prefetches as many bytes at ahead. q has the codes of each block in the order of groups 0 2 1 3 4 6 5 7, s the eight sums of its
-// groups; behind the last block all have again those of the first eight.
-//
-//go:noescape
-func vnniLinesQ4_K(dst *float32, w *byte, q *int8, d *float32, s *int16, nBlocks int, ahead *byte)

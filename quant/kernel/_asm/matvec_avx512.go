@@ -8,17 +8,13 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// The number of blocks of 32 and of 256 in a row that the products of 16 rows have room for on the stack.
-const (
-	maxLineBlocks32  = 128
-	maxLineBlocks256 = 32
-)
+// maxLineBlocks32 is the number of blocks in a row that the products of 16 rows have room for on the stack.
+const maxLineBlocks32 = 128
 
 // vnniLines writes the products of rows that are read in the order of memory: the lanes of a vector are neighbouring
 // blocks of one row and not, as in matVec, the same block of eight rows. Memory delivers one stream faster than eight.
 func vnniLines() {
 	lineQ4_0()
-	lineQ4_K()
 }
 
 // words32 is a pattern of 32 words: read-only memory.
@@ -47,18 +43,6 @@ func fold512(lo, hi func(ops ...Op), a, b VecVirtual) VecVirtual {
 // fold4 adds up the dwords in each quarter of four vectors: dword j of a quarter is the sum of vector j's.
 func fold4(v [4]VecVirtual) VecVirtual {
 	return fold512(VPUNPCKLQDQ, VPUNPCKHQDQ, fold512(VPUNPCKLDQ, VPUNPCKHDQ, v[0], v[1]), fold512(VPUNPCKLDQ, VPUNPCKHDQ, v[2], v[3]))
-}
-
-// sumQuarters adds up the quarters of each of two vectors: lanes 0-3 are the sums of the first, 4-7 those of the other.
-func sumQuarters(v [2]VecVirtual) VecVirtual {
-	halves, sum, t := ZMM(), ZMM(), ZMM()
-	VSHUFI32X4(U8(0x44), v[1], v[0], halves)
-	VSHUFI32X4(U8(0xee), v[1], v[0], t)
-	VPADDD(t, halves, halves)
-	VSHUFI32X4(U8(0x88), halves, halves, sum)
-	VSHUFI32X4(U8(0xdd), halves, halves, t)
-	VPADDD(t, sum, sum)
-	return sum
 }
 
 // lineQ4_0 takes 16 blocks in a step: 288 bytes that five registers hold. Rows may end within a step, since blocks of
@@ -262,133 +246,4 @@ func transposed(rows [2]rows8) (b [8]VecVirtual) {
 		}
 	}
 	return b
-}
-
-// lineQ4_K takes eight blocks in a step. The activations of groups 0 and 2, 1 and 3 and so on are neighbours, as their
-// nibbles are.
-func lineQ4_K() {
-	lineFunction("vnniLinesQ4_K", "func(dst *float32, w *byte, q *int8, d *float32, s *int16, nBlocks int, ahead *byte)",
-		"vnniLinesQ4_K sets dst[:16] to the products of 16 neighbouring rows of nBlocks blocks, 8 <= nBlocks <= 32, with a column, and",
-		"prefetches as many bytes at ahead. q has the codes of each block in the order of groups 0 2 1 3 4 6 5 7, s the eight sums of its",
-		"groups; behind the last block all have again those of the first eight.")
-	const blockBytes, lanes = 144, 8
-	p, m := AllocLocal(16*maxLineBlocks256*4), AllocLocal(16*maxLineBlocks256*4)
-	w, n, ahead := Load(Param("w"), GP64()), Load(Param("nBlocks"), GP64()), Load(Param("ahead"), GP64())
-	q, d, s := Load(Param("q"), GP64()), Load(Param("d"), GP64()), Load(Param("s"), GP64())
-	at, rowEnd, wrapped, left, out, x := GP64(), GP64(), GP64(), GP64(), GP64(), GP64()
-	XORQ(at, at) // 4 * block of the row
-	MOVQ(n, rowEnd)
-	SHLQ(U8(2), rowEnd)
-	LEAQ(Mem{Base: n, Index: n, Scale: 1}, left) // 16 rows of n blocks are 2n steps of 8
-	XORQ(out, out)
-
-	nibbles := loadZMM(dwords16(func(int) int { return 0x0f0f0f0f }))
-	byDword := func(a, b, c, d int) VecVirtual {
-		return loadZMM(dwords16(func(i int) int { return []int{a, b, c, d}[i%4] }))
-	}
-	// Scales and minima 0-3 are six bits of the dwords behind D and DMin; the others have four bits in the dword behind
-	// those, and two from the top of the first.
-	firstShift, firstMask := byDword(0, 2, 0, 2), byDword(0x3f3f3f3f, 0x30303030, 0x3f3f3f3f, 0x30303030)
-	restShift, restMask := byDword(0, 0, 0, 4), byDword(0, 0x0f0f0f0f, 0, 0x0f0f0f0f)
-	byteWords := func(f func(i int) int) VecVirtual { // byte f(i) as word i
-		return loadZMM(words32(func(i int) int { return 0x8000 | f(i) }))
-	}
-	minimum := byteWords(func(i int) int { return 8 + i%8 })
-	var scale [4]VecVirtual
-	for v := range scale {
-		scale[v] = byteWords(func(i int) int { return v/2*4 + v%2 + i/16*2 })
-	}
-
-	Label("step")
-	for off := 0; off < lanes*blockBytes; off += 64 {
-		PREFETCHT1(Mem{Base: ahead, Disp: off})
-	}
-	MOVQ(at, x)
-	SHLQ(U8(6), x)
-	ADDQ(q, x)
-	var head, coded, minima, quarters [2]VecVirtual
-	for h := range head { // the first 16 bytes of four blocks
-		head[h], coded[h], minima[h] = ZMM(), ZMM(), ZMM()
-		VBROADCASTI32X4(Mem{Base: w, Disp: 4 * h * blockBytes}, head[h])
-		for j := 1; j < 4; j++ {
-			VINSERTI32X4(U8(j), Mem{Base: w, Disp: (4*h + j) * blockBytes}, head[h], head[h])
-		}
-		rest := ZMM()
-		VPSHUFD(U8(0b10_10_01_01), head[h], coded[h])
-		VPSRLVD(firstShift, coded[h], coded[h])
-		VPANDD(firstMask, coded[h], coded[h])
-		VPSHUFD(U8(0b11_11_11_11), head[h], rest)
-		VPSRLVD(restShift, rest, rest)
-		VPANDD(restMask, rest, rest)
-		VPORD(rest, coded[h], coded[h])
-		VPSHUFB(minimum, coded[h], minima[h])
-		VPMADDWD(Mem{Base: s, Index: at, Scale: 4, Disp: 64 * h}, minima[h], minima[h])
-	}
-	for h := range quarters {
-		var sums [4]VecVirtual
-		for j := range sums {
-			block := 4*h + j
-			scales := ZMM()
-			VSHUFI32X4(U8(0x55*j), coded[h], coded[h], scales)
-			var sum VecVirtual
-			for half := range 2 {
-				lo, hi := loadZMM(Mem{Base: w, Disp: block*blockBytes + 16 + 64*half}), ZMM()
-				VPSRLW(U8(4), lo, hi)
-				VPANDD(nibbles, lo, lo)
-				VPANDD(nibbles, hi, hi)
-				for i, codes := range []VecVirtual{lo, hi} {
-					v, words := 2*half+i, ZMM()
-					VPSHUFB(scale[v], scales, words)
-					VPMADDUBSW(Mem{Base: x, Disp: 256*block + 64*v}, codes, codes)
-					if sum == nil {
-						VPMADDWD(words, codes, codes)
-						sum = codes
-					} else {
-						VPDPWSSD(words, codes, sum)
-					}
-				}
-			}
-			sums[j] = sum
-		}
-		quarters[h] = fold4(sums)
-	}
-	sum := sumQuarters(quarters)
-	// Dwords 0 and 1 of quarter j become the minima of blocks j and 4+j.
-	mins, t := fold512(VPUNPCKLDQ, VPUNPCKHDQ, minima[0], minima[1]), ZMM()
-	VPSHUFD(U8(0b01_00_11_10), mins, t)
-	VPADDD(t, mins, mins)
-	VPERMD(mins, loadZMM(dwords16(func(i int) int { return i%4*4 + i/4%2 })), mins)
-	// D and DMin of block j are the first dword of quarter j.
-	scales, dMin := copyOf(head[0]), ZMM()
-	VPERMT2D(head[1], loadZMM(dwords16(func(i int) int { return i % 8 * 4 })), scales)
-	VPSRLD(U8(16), scales, dMin)
-	for _, c := range []struct {
-		half, sum VecVirtual
-		to        Mem
-	}{{scales, sum, p}, {dMin, mins, m}} {
-		VPMOVDW(c.half, c.half.AsY())
-		factor := c.half.AsY()
-		VCVTPH2PS(c.half.AsX(), factor)
-		if c.half == dMin {
-			VPXORD(dwordConst(1<<31), factor, factor)
-		}
-		VMULPS(Mem{Base: d, Index: at, Scale: 1}, factor, factor)
-		VCVTDQ2PS(c.sum.AsY(), c.sum.AsY())
-		VMULPS(factor, c.sum.AsY(), c.sum.AsY())
-		VMOVUPS(c.sum.AsY(), c.to.Idx(out, 1))
-	}
-	ADDQ(I32(lanes*blockBytes), w)
-	ADDQ(I32(lanes*blockBytes), ahead)
-	ADDQ(U8(32), out)
-	ADDQ(U8(32), at)
-	MOVQ(at, wrapped)
-	SUBQ(rowEnd, wrapped)
-	CMOVQGE(wrapped, at)
-	DECQ(left)
-	JNZ(LabelRef("step"))
-
-	pBase, mBase := GP64(), GP64()
-	LEAQ(p, pBase)
-	LEAQ(m, mBase)
-	sumRows(rowEnd, n, pBase, mBase)
 }
