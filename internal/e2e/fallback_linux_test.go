@@ -187,8 +187,9 @@ func TestModelsShareASmallCap(t *testing.T) {
 func TestCacheVerbsBesideAProcess(t *testing.T) {
 	t.Parallel()
 	home := t.TempDir()
-	x := kvasir.start(t, home, answerArgs(t, 1500, "--session", "S", prompt)...)
-	x.read(150)
+	x := kvasir.start(t, home, "chat", "-m", model(t, "llama"), "--raw", "--logit-bias", noEnd, "-n", "1500", "--session", "S")
+	x.write(prompt + "\n")
+	x.read(150) // it goes on, and waits for a line when it has ended
 	holder := "process " + strconv.Itoa(x.cmd.Process.Pid)
 	for _, args := range [][]string{{"cache", "stats"}, {"cache", "check"}, {"cache", "gc", "--dry-run"}, {"doctor"}} {
 		r := kvasir.in(t, home, args...).must(t, 0)
