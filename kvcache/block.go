@@ -99,7 +99,7 @@ func (n *Namespace) drop(b *block) {
 		b.dropped = true
 		delete(n.blocks, b.hash)
 		kept = kept || b.kept > 0
-		if b.refs == 0 || !holdSlots {
+		if b.refs == 0 {
 			n.reclaim(b)
 		}
 	}
@@ -202,7 +202,7 @@ func (n *Namespace) pin(b *block) {
 
 func (n *Namespace) unpin(b *block) {
 	b.refs--
-	if b.refs > 0 && holdSlots {
+	if b.refs > 0 {
 		return
 	}
 	switch {

@@ -7,10 +7,11 @@ import (
 	"kvasir/quant"
 )
 
-// crashGeometry has two layers whose payload takes two pages: small enough for a hundred thousand images, and enough to be torn.
+// crashGeometry has two layers whose payload takes three pages: small enough for a hundred thousand images, and enough to be torn. The second
+// page is the hole that the window leaves.
 var crashGeometry = Geometry{Layers: []Layer{
 	{NKVHeads: 2, HeadDim: 8, K: quant.KVInt8, V: quant.KVInt8},
-	{NKVHeads: 1, HeadDim: 16, K: quant.KVF16, V: quant.KVInt8, Window: 128},
+	{NKVHeads: 1, HeadDim: 48, K: quant.KVInt8, V: quant.KVInt8, Window: 20},
 }}
 
 // rowMaker makes and checks the rows of crash tests: each a function of namespace, salt, the path of ids up to its token, layer, head and
@@ -85,6 +86,12 @@ func (s *rowMaker) wrong(q *Sequence) int {
 		end := min((b+1)*BlockTokens, len(q.ids))
 		want, n := s.block(lay, digests[b*BlockTokens:end]), end-b*BlockTokens
 		for i := range lay.planes {
+			if window := lay.geometry.Layers[i/2].Window; window > 0 && q.entries[b].windowless {
+				if end > len(q.ids)-window+1 {
+					return b * BlockTokens // the next query sees planes that are not there
+				}
+				continue
+			}
 			for head := range lay.geometry.Layers[i/2].NKVHeads {
 				p, at := q.Plane(i/2, head, Side(i%2), b), &lay.planes[i]
 				row, scale := p.Format.RowBytes(p.HeadDim), p.Format.ScaleBytes()

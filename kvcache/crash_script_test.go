@@ -1,6 +1,7 @@
 package kvcache
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -25,12 +26,24 @@ type dialogue struct {
 	seq     *Sequence // of the path of all turns, or of a part of it; nil: closed
 	states  []dialogueState
 	claims  []kvClaim
+	pins    []pinState
+}
+
+// pinState is what is known of a conversation's pin from some call on.
+type pinState struct {
+	from   int
+	pinned bool
+	sure   bool // false after a call that failed
+	ns     int
+	ids    []int32 // whole blocks of the pinned path
+	synced int     // of these, durable
 }
 
 // dialogueState is what a journal holds from some call on.
 type dialogueState struct {
 	from    int // number of calls after which it held
 	exists  bool
+	unsure  bool // or it does not
 	turns   []Turn
 	ns      int
 	salt    []byte
@@ -67,9 +80,14 @@ type world struct {
 	ns       [2]*Namespace
 	sessions *Sessions
 	talks    []*dialogue
-	ops      []memfs.Op // recorded; set at the end
-	actions  []string   // what was done, with the number of calls before it
-	faulty   bool       // a fault was injected since the last start
+	warnings map[string]int // of the process
+	ops      []memfs.Op     // recorded; set at the end
+	actions  []string       // what was done, with the number of calls before it
+	did      map[string]int
+	unsynced bool // a sync of a segment failed
+	doubtful bool // in an earlier process, and later ones cannot know: what it wrote may be lost, a miss, whatever they sync
+	cut      bool // it goes on after a power cut
+	faulty   bool // a fault was injected since the last start
 }
 
 var crashPrints = [2]Fingerprint{{1, 2, 3}, {9}}
@@ -105,8 +123,11 @@ func (w *world) now() int { return w.m.Calls() }
 // start begins a process: on what m holds the conversations are as their journals say.
 func (w *world) start() {
 	var err error
-	w.faulty = false
+	w.checkWarnings()
+	w.faulty, w.doubtful = false, w.doubtful || w.unsynced
 	w.m.Fault = nil
+	w.warnings = map[string]int{}
+	w.opt.Warn = func(err error) { w.warnings[err.Error()]++ }
 	w.store, w.ns, err = startStore(w.m, w.opt)
 	w.must(err)
 	if st := w.store.Status(); st.Mode != OnDisk {
@@ -115,9 +136,28 @@ func (w *world) start() {
 	w.sessions = crashSessions(w.m, w.r.Uint64())
 }
 
+// checkWarnings: what goes wrong is said once, and nothing is said when all is well.
+func (w *world) checkWarnings() {
+	for text, n := range w.warnings {
+		if n > 1 {
+			w.must(fmt.Errorf("said %d times: %s", n, text))
+		}
+		if !w.faulty && !strings.Contains(text, ErrFull.Error()) {
+			w.must(fmt.Errorf("said without a fault: %s", text))
+		}
+		w.did["warning"]++
+	}
+}
+
 // note records the state of a conversation after a call that has returned.
 func (w *world) note(t *dialogue, exists, durable bool) {
-	t.states = append(t.states, dialogueState{w.now(), exists, slices.Clone(t.turns), t.ns, t.salt, durable})
+	t.states = append(t.states, dialogueState{w.now(), exists, false, slices.Clone(t.turns), t.ns, t.salt, durable})
+}
+
+// noteAbsent records that a conversation does not exist, before it is made. If its removal failed half-way it may come back.
+func (w *world) noteAbsent(t *dialogue) {
+	n := len(t.states)
+	w.note(t, false, n == 0 || t.states[n-1].durable)
 }
 
 func (t *dialogue) exists() bool { return len(t.states) > 0 && t.states[len(t.states)-1].exists }
@@ -133,10 +173,18 @@ func (w *world) claim(t *dialogue, flushed bool) {
 		}
 		stored += BlockTokens
 	}
+	usable := func(tokens int) int {
+		return n.lay.usable(tokens, func(b int) bool { return !t.seq.entries[b].block.windowless })
+	}
+	stored = usable(stored)
+	earlier := 0
+	if last := len(t.claims) - 1; last >= 0 && t.claims[last].to == forever {
+		earlier = usable(min(t.claims[last].power, stored))
+	}
 	n.mu.Unlock()
 	c := kvClaim{from: w.now(), to: forever, ns: t.ns, salt: t.salt, ids: slices.Clone(t.seq.ids[:stored]), kill: stored}
 	if last := len(t.claims) - 1; last >= 0 && t.claims[last].to == forever {
-		c.power = min(t.claims[last].power, stored)
+		c.power = earlier
 		t.claims[last].to = c.from
 	}
 	if flushed {
@@ -241,9 +289,12 @@ func (w *world) create(t *dialogue) bool {
 	if t.exists() {
 		return false
 	}
-	w.note(t, false, true)
+	w.noteAbsent(t)
+	begun := w.now()
 	j, err := w.sessions.Create(t.name)
 	if err != nil && w.faulty {
+		t.states = append(t.states, dialogueState{from: begun, exists: true, unsure: true}) // until it was withdrawn
+		w.note(t, false, false)
 		if c, readErr := w.sessions.Read(t.name); readErr == nil { // it failed after the record was written
 			t.turns = c.Turns
 			w.note(t, true, false)
@@ -347,7 +398,10 @@ func (w *world) rewind(t *dialogue) bool {
 	t.turns, t.open = slices.Clone(t.turns[:keep]), false
 	w.note(t, true, true)
 	if n := len(t.ids()); w.r.IntN(2) == 0 && t.seq.Len() >= n {
-		w.must(t.seq.Truncate(n))
+		if err := t.seq.Truncate(n); !errors.Is(err, ErrLost) { // lost: planes of the window are not there any more
+			w.must(err)
+		}
+		w.checkRows(t)
 		w.claim(t, false)
 	} else {
 		w.match(t)
@@ -365,7 +419,11 @@ func (w *world) flush(t *dialogue) bool {
 		w.must(err)
 	}
 	w.checkRows(t)
-	w.claim(t, err == nil && t.seq.ns.Durable())
+	flushed := err == nil && t.seq.ns.Durable() && !w.doubtful
+	w.claim(t, flushed)
+	if flushed {
+		w.synced(t.ns)
+	}
 	return true
 }
 
@@ -405,6 +463,108 @@ func (w *world) resume(t *dialogue) bool {
 	return true
 }
 
+// stray computes a path that no conversation holds, as a run without a session does: what it leaves is there to be evicted.
+func (w *world) stray(*dialogue) bool {
+	t := &dialogue{name: "stray", ns: w.r.IntN(4) / 3}
+	t.turns = []Turn{{IDs: append(w.phrase(100), w.phrase(150)...)}}
+	if w.r.IntN(3) == 0 { // long enough for the window to leave its beginning
+		t.turns = append(t.turns, Turn{IDs: append(w.phrase(150), w.phrase(150)...)})
+	}
+	t.seq = w.ns[t.ns].NewSequence(nil)
+	w.match(t)
+	w.compute(t)
+	if w.r.IntN(3) == 0 {
+		w.flush(t)
+	}
+	w.must(t.seq.Close())
+	return true
+}
+
+// pin keeps the path of a conversation from being evicted, or lets it go again.
+func (w *world) pin(t *dialogue) bool {
+	if t.seq == nil || t.salt != nil {
+		return false
+	}
+	if was := t.pinnedNow(); was.pinned && was.sure {
+		err := w.ns[was.ns].Unpin(SessionPin(t.name))
+		if !errors.Is(err, ErrNotDurable) {
+			w.notePin(t, pinState{sure: w.done(err)})
+		}
+		return true
+	}
+	n, err := w.ns[t.ns].Pin(SessionPin(t.name), t.seq.ids)
+	if errors.Is(err, ErrPinLimit) || errors.Is(err, ErrNotStored) || errors.Is(err, ErrNotDurable) {
+		return true
+	}
+	p := pinState{pinned: err == nil, sure: w.done(err), ns: t.ns}
+	if p.pinned {
+		p.ids = slices.Clone(t.seq.ids[:t.seq.usable(n/BlockTokens*BlockTokens)])
+	}
+	w.notePin(t, p)
+	return true
+}
+
+// done reports whether a call succeeded; it must, unless the disk was made to fail.
+func (w *world) done(err error) bool {
+	if err != nil && !w.faulty {
+		w.must(err)
+	}
+	return err == nil
+}
+
+func (w *world) notePin(t *dialogue, p pinState) {
+	p.from = w.now()
+	t.pins = append(t.pins, p)
+}
+
+func (t *dialogue) pinnedNow() pinState {
+	if len(t.pins) == 0 {
+		return pinState{sure: true}
+	}
+	return t.pins[len(t.pins)-1]
+}
+
+// synced notes that all that is stored in a namespace is durable, pinned paths too.
+func (w *world) synced(ns int) {
+	for _, t := range w.talks {
+		if p := t.pinnedNow(); p.pinned && p.ns == ns && p.synced < len(p.ids) {
+			p.synced = len(p.ids)
+			w.notePin(t, p)
+		}
+	}
+}
+
+// move exports a conversation and imports it under another name.
+func (w *world) move(t *dialogue) bool {
+	i := slices.IndexFunc(w.talks, func(from *dialogue) bool { return from != t && from.exists() && len(from.turns) > 0 })
+	if i < 0 || t.exists() || t.journal != nil {
+		return false
+	}
+	from := w.talks[i]
+	c, err := w.sessions.Read(from.name)
+	w.must(err)
+	var archive bytes.Buffer
+	if _, err := w.sessions.Export(&archive, from.name, w.r.IntN(4) == 0); errors.Is(err, ErrDamaged) {
+		return true
+	} else {
+		w.must(err)
+	}
+	w.noteAbsent(t)
+	t.ns, t.salt, t.turns = from.ns, nil, c.Turns
+	_, err = w.sessions.Import(&archive, ImportOptions{Name: t.name, Store: w.store})
+	w.made(t, err)
+	return true
+}
+
+// made notes a conversation that a call made whole, or not at all.
+func (w *world) made(t *dialogue, err error) {
+	if w.done(err) {
+		w.note(t, true, true)
+	} else if _, readErr := w.sessions.Read(t.name); readErr == nil {
+		w.note(t, true, false)
+	}
+}
+
 // fork makes a conversation of the first turns of another: invariant I8, as all images go on comparing both.
 func (w *world) fork(t *dialogue) bool {
 	i := slices.IndexFunc(w.talks, func(from *dialogue) bool { return from != t && from.exists() && len(from.turns) > 0 })
@@ -414,21 +574,12 @@ func (w *world) fork(t *dialogue) bool {
 	from := w.talks[i]
 	c, err := w.sessions.Read(from.name)
 	w.must(err)
-	w.note(t, false, true)
+	w.noteAbsent(t)
 	n := 1 + w.r.IntN(len(c.Turns))
 	t.ns, t.salt, t.turns = from.ns, from.salt, slices.Clone(c.Turns[:n])
-	if err := w.sessions.Fork(c, t.name, n); errors.Is(err, ErrDamaged) {
-		return true
-	} else if err != nil {
-		if !w.faulty {
-			w.must(err)
-		}
-		if _, readErr := w.sessions.Read(t.name); readErr == nil {
-			w.note(t, true, false)
-		}
-		return true
+	if err := w.sessions.Fork(c, t.name, n); !errors.Is(err, ErrDamaged) {
+		w.made(t, err)
 	}
-	w.note(t, true, true)
 	return true
 }
 
@@ -437,6 +588,9 @@ func (w *world) remove(t *dialogue) bool {
 		return false
 	}
 	w.close(t)
+	if t.pinnedNow().pinned {
+		w.notePin(t, pinState{}) // goes with the rows, or stays
+	}
 	remove := w.sessions.Remove
 	if w.r.IntN(2) == 0 { // with the rows that nobody else uses
 		remove = func(name string) error {
@@ -471,6 +625,7 @@ func (w *world) restart(kill bool) {
 		w.unclaim(t)
 	}
 	if kill {
+		w.checkWarnings()
 		w.m.Kill()
 		for _, t := range w.talks { // give back their memory: no call of theirs reaches the files
 			if t.seq != nil {
@@ -481,6 +636,9 @@ func (w *world) restart(kill bool) {
 	}
 	if err := w.store.Close(); err != nil && !kill && !w.faulty {
 		w.must(err)
+	}
+	if kill {
+		clear(w.warnings) // what the dead process said when its memory was taken back
 	}
 	w.start()
 	for _, t := range w.talks {
@@ -521,6 +679,7 @@ func (w *world) fault() {
 			return nil
 		}
 		times--
+		w.unsynced = w.unsynced || kind == memfs.Fdatasync && strings.HasSuffix(op.Path, ".seg")
 		if short && op.N > 1 {
 			return &memfs.ShortWrite{N: int(op.N) / 2, Err: cause}
 		}
@@ -537,20 +696,27 @@ func (w *world) fault() {
 	}
 }
 
+// action is what a script may do next, with whom.
+type action struct {
+	weight int
+	name   string
+	do     func(w *world, t *dialogue) bool
+}
+
+var crashActions = []action{
+	{6, "create", (*world).create}, {10, "say", (*world).say}, {14, "generate", (*world).generate}, {3, "end", (*world).end},
+	{4, "rewind", (*world).rewind}, {8, "flush", (*world).flush}, {3, "close", (*world).close}, {8, "resume", (*world).resume},
+	{1, "remove", (*world).remove}, {3, "fork", (*world).fork}, {2, "move", (*world).move}, {4, "pin", (*world).pin},
+	{1, "restart", func(w *world, _ *dialogue) bool { w.restart(false); return true }},
+	{5, "stray", (*world).stray},
+	{1, "kill", func(w *world, _ *dialogue) bool { w.restart(true); return true }},
+}
+
 // run does n actions.
 func (w *world) run(n int, faults bool) {
-	type action struct {
-		weight int
-		name   string
-		do     func(t *dialogue) bool
-	}
-	actions := []action{
-		{6, "create", w.create}, {10, "say", w.say}, {14, "generate", w.generate}, {3, "end", w.end}, {4, "rewind", w.rewind}, {6, "flush", w.flush},
-		{3, "close", w.close}, {8, "resume", w.resume}, {2, "remove", w.remove}, {3, "fork", w.fork},
-		{1, "restart", func(*dialogue) bool { w.restart(false); return true }}, {2, "kill", func(*dialogue) bool { w.restart(true); return true }},
-	}
+	actions := crashActions
 	if faults {
-		actions = append(actions, action{6, "fault", func(*dialogue) bool { w.fault(); return true }})
+		actions = append(slices.Clip(actions), action{6, "fault", func(w *world, _ *dialogue) bool { w.fault(); return true }})
 	}
 	total := 0
 	for _, a := range actions {
@@ -563,8 +729,9 @@ func (w *world) run(n int, faults bool) {
 				continue
 			}
 			w.actions = append(w.actions, fmt.Sprintf("%d: %s %s", w.now(), a.name, t.name))
-			if a.do(t) {
+			if a.do(w, t) {
 				done++
+				w.did[a.name]++
 			} else {
 				w.actions = w.actions[:len(w.actions)-1]
 			}
@@ -576,7 +743,13 @@ func (w *world) run(n int, faults bool) {
 			w.checkRows(t)
 		}
 	}
-	if used := w.store.Stats().UsedBytes; used > w.opt.MaxBytes {
+	st := w.store.Stats()
+	w.did["eviction"] += int(st.EvictedBlocks)
+	w.did["packed tail"] += int(st.PackedBlocks)
+	w.did["punched hole"] += int(st.PunchedBytes / 4096)
+	w.did["shared block"] += int(st.SharedBlocks)
+	w.checkWarnings()
+	if used := st.UsedBytes; used > w.opt.MaxBytes {
 		w.must(fmt.Errorf("%d bytes used of %d", used, w.opt.MaxBytes))
 	}
 }

@@ -20,6 +20,7 @@ var (
 	crashImages = flag.Int("crash.images", 6000, "how many crash images TestCrashImages checks")
 	crashSeed   = flag.Uint64("crash.seed", 1, "the first script; 0: one that the clock draws")
 	crashImage  = flag.Int("crash.image", -1, "check this image of the script alone, and describe it")
+	crashSparse = flag.Bool("crash.sparse", false, "fewer images of each call, so of more scripts, all with disk faults")
 	crashDense  = flag.Bool("crash.dense", false, "more images of each call: all combinations up to 4096, 200 drawn ones")
 )
 
@@ -37,7 +38,7 @@ func TestCrashImages(t *testing.T) {
 	if testing.Short() {
 		limit = min(limit, 600)
 	}
-	began, total := time.Now(), crashTotals{}
+	began, total := time.Now(), crashTotals{did: map[string]int{}}
 	for ; total.images < limit && !t.Failed(); seed++ {
 		runCrashScript(t, seed, limit-total.images, &total)
 		if *crashImage >= 0 {
@@ -49,12 +50,27 @@ func TestCrashImages(t *testing.T) {
 		*crashSeed, seed-1, d.Seconds(), d.Seconds()*1e6*float64(runtime.GOMAXPROCS(0))/float64(max(total.images, 1)), runtime.GOMAXPROCS(0))
 	t.Logf("%d after a kill, %d after a power cut; %d tokens found again, %d unacknowledged turns there, %d tokens lost unacknowledged",
 		total.kills, total.images-total.kills, total.reused, total.later, total.lost)
+	t.Logf("the scripts did: %v", total.did)
 	if *crashImage < 0 && !testing.Short() && !t.Failed() && (total.kills == 0 || total.reused == 0 || total.later == 0 || total.lost == 0) {
 		t.Error("the images are too tame: nothing was found, or nothing was lost")
 	}
+	if total.scripts > 5 && *crashImage < 0 && !t.Failed() {
+		want := []string{"fault", "warning", "eviction", "packed tail", "punched hole", "shared block"}
+		for _, a := range crashActions {
+			want = append(want, a.name)
+		}
+		for _, what := range want {
+			if total.did[what] == 0 {
+				t.Errorf("the scripts are too tame: no %s in %d of them", what, total.scripts)
+			}
+		}
+	}
 }
 
-type crashTotals struct{ images, kills, calls, scripts, reused, later, lost int }
+type crashTotals struct {
+	images, kills, calls, scripts, reused, later, lost int
+	did                                                map[string]int
+}
 
 type crashJob struct {
 	number int
@@ -88,7 +104,7 @@ func runCrashScript(t *testing.T, seed uint64, limit int, total *crashTotals) {
 		defer mu.Unlock()
 		return len(failed) >= 5
 	}
-	s := &crashScript{t: t, seed: seed, r: rand.New(rand.NewPCG(seed, 3)), limit: limit, stopped: stopped, jobs: jobs}
+	s := &crashScript{t: t, did: total.did, seed: seed, r: rand.New(rand.NewPCG(seed, 3)), limit: limit, stopped: stopped, jobs: jobs}
 	s.run()
 	close(jobs)
 	wg.Wait()
@@ -118,13 +134,17 @@ type crashScript struct {
 	number        int // of all images of the script
 	images, kills int // checked
 	calls         int
+	did           map[string]int
 }
 
 func (s *crashScript) plan() crashfs.Plan {
+	if *crashSparse {
+		return crashfs.Plan{Exhaustive: 4, Single: 2, Random: 2, Torn: 1}
+	}
 	if *crashDense {
 		return crashfs.Plan{Exhaustive: 4096, Random: 200, Torn: 60, Stale: 8}
 	}
-	return crashfs.Plan{Exhaustive: 32, Random: 10, Torn: 5, Stale: 1}
+	return crashfs.Plan{Exhaustive: 16, Single: 6, Random: 4, Torn: 3, Stale: 1}
 }
 
 func (s *crashScript) run() {
@@ -146,17 +166,26 @@ func (s *crashScript) run() {
 			}
 		}
 		opt.Random = &randomReader{n: byte(100 * generation)}
-		w := &world{t: s.t, r: s.r, m: m, opt: opt, rows: newRowMaker(), talks: talks}
+		w := &world{t: s.t, r: s.r, m: m, opt: opt, rows: newRowMaker(), talks: talks, did: s.did, cut: generation > 0}
 		disk := crashfs.NewDisk(m)
 		m.NoMap = noMap
 		w.start()
 		for _, t := range talks {
 			if c, err := w.sessions.Read(t.name); err == nil {
 				t.turns = c.Turns
-				t.states = []dialogueState{{0, true, c.Turns, t.ns, t.salt, true}}
+				t.states = []dialogueState{{0, true, false, c.Turns, t.ns, t.salt, true}}
 			}
 		}
-		w.run(40, s.r.IntN(2) == 0)
+		for i, n := range w.ns {
+			for _, p := range n.Pins() {
+				for _, t := range talks {
+					if SessionPin(t.name) == p.Label {
+						t.pins = append(t.pins, pinState{pinned: true, sure: true, ns: i})
+					}
+				}
+			}
+		}
+		w.run(50, s.r.IntN(2) == 0 || *crashSparse)
 		w.m.Kill()
 		for _, t := range talks {
 			if t.seq != nil {
@@ -213,7 +242,7 @@ func (s *crashScript) crash(w *world, d *crashfs.Disk, noMap bool) (next *memfs.
 			fs.NoMap = noMap
 			opt := w.opt
 			opt.Random = &randomReader{n: byte(s.number)}
-			job := crashJob{number: s.number, fs: fs, expect: &expectation{cut, cut, c.Kill, w.talks, opt}}
+			job := crashJob{number: s.number, fs: fs, expect: &expectation{cut, cut, c.Kill, w.talks, opt, w.cut || !c.Kill}}
 			if c.Short {
 				job.expect.done--
 			}
@@ -230,6 +259,9 @@ func (w *world) marks() []int {
 	for _, t := range w.talks {
 		for _, s := range t.states {
 			marks = append(marks, s.from)
+		}
+		for _, p := range t.pins {
+			marks = append(marks, p.from)
 		}
 		for _, c := range t.claims {
 			marks = append(marks, c.from, c.to)

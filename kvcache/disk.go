@@ -263,7 +263,9 @@ func (n *Namespace) popSlot() (*segment, uint32, bool) {
 	for _, seg := range n.disk.segments {
 		if last := len(seg.free) - 1; last >= 0 && !seg.failed {
 			slot := seg.free[last]
-			seg.free = seg.free[:last]
+			if holdSlots {
+				seg.free = seg.free[:last]
+			}
 			return seg, slot, true
 		}
 	}

@@ -13,6 +13,7 @@ import (
 // Plan says how many choices are made of one state of a Disk.
 type Plan struct {
 	Exhaustive int // all combinations of versions if there are at most this many
+	Single     int // otherwise at most this many things lost, and kept, alone, drawn if there are more; 0: each
 	Random     int // otherwise, beside the systematic ones, this many drawn
 	Torn       int // drawn ones with pages torn at sectors
 	Stale      int // drawn ones with stale space, of each kind
@@ -58,7 +59,7 @@ func (d *Disk) Choices(plan Plan, mark uint64, seen map[uint64]bool, r *rand.Ran
 			if !d.every(base, try) {
 				return
 			}
-		} else if !d.systematic(base, newest, try) {
+		} else if !d.systematic(plan.Single, base, newest, r, try) {
 			return
 		}
 		draw := func(name string) Choice {
@@ -175,19 +176,28 @@ func (d *Disk) every(base func(string) Choice, try func(Choice) bool) bool {
 	}
 }
 
-func (d *Disk) systematic(base func(string) Choice, newest Choice, try func(Choice) bool) bool {
+func (d *Disk) systematic(limit int, base func(string) Choice, newest Choice, r *rand.Rand, try func(Choice) bool) bool {
 	order := make([]int, len(d.units))
 	for i := range order {
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(i, j int) int { return d.units[j].lastN - d.units[i].lastN })
+	drawn := map[int]bool{}
+	if n := len(order); limit > 0 && n > limit {
+		for _, i := range r.Perm(n)[:limit] {
+			drawn[i] = true
+		}
+	}
 	reversed := base("")
 	for n, i := range order {
+		reversed.picks[i] = newest.picks[i]
+		if len(drawn) > 0 && !drawn[n] {
+			continue
+		}
 		missing, alone := base("all but "+d.units[i].String()), base("only "+d.units[i].String())
 		copy(missing.picks, newest.picks)
 		missing.picks[i].a = 0
 		alone.picks[i] = newest.picks[i]
-		reversed.picks[i] = newest.picks[i]
 		newer := base(fmt.Sprintf("the newest %d", n+1))
 		copy(newer.picks, reversed.picks)
 		if !try(missing) || !try(alone) || !try(newer) {

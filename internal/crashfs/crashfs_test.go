@@ -233,6 +233,41 @@ func TestStaleSpace(t *testing.T) {
 	}
 }
 
+// A hole comes and goes like any page, and what it frees is not taken for allocated.
+func TestHoles(t *testing.T) {
+	r := newRun(t)
+	f := r.open("/d/a")
+	r.must(r.SyncDir("/d"))
+	r.write(f, 0, string(bytes.Repeat([]byte{'x'}, 2*pageBytes)))
+	r.must(f.Fdatasync())
+	states := func() []string {
+		d, out := r.disk(), map[string]bool{}
+		for c := range d.Choices(Plan{Exhaustive: 16}, 0, map[uint64]bool{}, rand.New(rand.NewPCG(1, 2))) {
+			m := d.Image(c)
+			info, err := m.Stat("/d/a")
+			r.must(err)
+			out[fmt.Sprint(info.Allocated/pageBytes, " pages, ", bytes.Count(m.Bytes("/d/a"), []byte{'x'}))] = true
+		}
+		return sortedKeys(out)
+	}
+	r.must(f.Punch(pageBytes, pageBytes))
+	if got, want := states(), []string{"1 pages, 4096", "2 pages, 8192"}; !slices.Equal(got, want) {
+		t.Errorf("punched: %q, want %q", got, want)
+	}
+	r.must(f.Fdatasync())
+	if got, want := states(), []string{"1 pages, 4096"}; !slices.Equal(got, want) {
+		t.Errorf("synced: %q, want %q", got, want)
+	}
+	r.must(f.Fallocate(0, 2*pageBytes))
+	if got, want := states(), []string{"1 pages, 4096", "2 pages, 4096"}; !slices.Equal(got, want) {
+		t.Errorf("allocated again: %q, want %q", got, want)
+	}
+	r.write(f, pageBytes, "yy")
+	if got, want := NewDisk(r.FS).Image(NewDisk(r.FS).Newest()).Bytes("/d/a"), r.Bytes("/d/a"); !bytes.Equal(got, want) {
+		t.Error("a disk made from a file with holes holds something else")
+	}
+}
+
 // A process may die in the middle of a write: what it had copied is there, from the front.
 func TestStoppedWrite(t *testing.T) {
 	r := newRun(t)

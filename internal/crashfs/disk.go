@@ -132,9 +132,9 @@ func (n *inode) durablePage(page int64) *memfs.Page {
 
 func (n *inode) isWritten(page int64) bool { return page < int64(len(n.written)) && n.written[page] }
 
-// canonical returns nil for a page of zeros.
+// canonical returns nil for a page of zeros that takes space.
 func canonical(p *memfs.Page) *memfs.Page {
-	if p != nil && *p == (memfs.Page{}) {
+	if p != nil && p != memfs.Hole && *p == (memfs.Page{}) {
 		return nil
 	}
 	return p
@@ -168,9 +168,14 @@ func (d *Disk) Apply(op memfs.Op) {
 		d.resize(n, max(n.size, op.Off+int64(len(op.Data))))
 	case memfs.Punch:
 		n := d.inode(op.File, op.Path)
-		d.change(n, op.Off, min(op.N, n.size-op.Off), func(p *memfs.Page, from, to, _ int64) { clear(p[from:to]) })
+		d.change(n, op.Off, min(op.N, n.size-op.Off), nil)
 	case memfs.Fallocate:
 		n := d.inode(op.File, op.Path)
+		for page := op.Off / pageBytes; page*pageBytes < min(op.Off+op.N, n.size); page++ {
+			if n.newest(page) == memfs.Hole {
+				d.change(n, page*pageBytes, pageBytes, func(*memfs.Page, int64, int64, int64) {})
+			}
+		}
 		d.resize(n, max(n.size, op.Off+op.N))
 	case memfs.Truncate:
 		n := d.inode(op.File, op.Path)
@@ -200,7 +205,15 @@ func (d *Disk) Apply(op memfs.Op) {
 	}
 }
 
-// change adds a version of each page of a range, made by edit from the newest one.
+// newest returns the page as the running system sees it.
+func (n *inode) newest(page int64) *memfs.Page {
+	if u := n.pending[page]; u != nil {
+		return u.pages[len(u.pages)-1]
+	}
+	return n.durablePage(page)
+}
+
+// change adds a version of each page of a range, made by edit from the newest one. Without edit whole pages become holes.
 func (d *Disk) change(n *inode, off, length int64, edit func(p *memfs.Page, from, to, at int64)) {
 	for at := int64(0); at < length; {
 		page, from := (off+at)/pageBytes, (off+at)%pageBytes
@@ -216,7 +229,14 @@ func (d *Disk) change(n *inode, off, length int64, edit func(p *memfs.Page, from
 		if newest := u.pages[len(u.pages)-1]; newest != nil {
 			*p = *newest
 		}
-		edit(p, from, to, at)
+		switch {
+		case edit != nil:
+			edit(p, from, to, at)
+		case from == 0 && to == pageBytes:
+			p = memfs.Hole
+		default:
+			clear(p[from:to])
+		}
 		u.version(canonical(p))
 		u.lastN, u.stuck = d.nOps, false
 		at += to - from
@@ -300,6 +320,9 @@ func mix(x uint64) uint64 {
 func pageHash(n *inode, page int64, p *memfs.Page) uint64 {
 	if p == nil {
 		return 0
+	}
+	if p == memfs.Hole {
+		return mix(^mix(uint64(n.id)<<32 | uint64(page)))
 	}
 	return mix(maphash.Bytes(hashSeed, p[:]) ^ mix(uint64(n.id)<<32|uint64(page)))
 }

@@ -105,7 +105,14 @@ func TestMappingShowsLaterWrites(t *testing.T) {
 	if err := f.Fdatasync(); err != nil {
 		t.Error(err)
 	}
+	behind := f.Punch(1<<20, 4096) // a probe: it says whether holes can be made, and makes none
+	if size, err := f.Size(); size != 1<<20 || err != nil {
+		t.Errorf("size %d after a hole behind the end, %v", size, err)
+	}
 	err = f.Punch(0, 1<<20)
+	if (behind == nil) != (err == nil) {
+		t.Errorf("punching behind the end: %v, inside: %v", behind, err)
+	}
 	if errors.Is(err, ErrUnsupported) {
 		t.Log("no hole punching on this file system")
 	} else if err != nil {

@@ -11,6 +11,9 @@ const PageBytes = 4096
 // Page is one page of a file. A nil *Page is a page of zeros.
 type Page [PageBytes]byte
 
+// Hole is a page of zeros that takes no space: the pointer says so.
+var Hole = new(Page)
+
 // node is a file or a directory. The content of a file is one slice, or, in an image until somebody maps the file, pages that
 // many images share and that are copied when they are written.
 type node struct {
@@ -221,7 +224,14 @@ func NewImage(dirs []string, files []Image) *FS {
 		p := &paged{pages: make([]*Page, (f.Bytes+PageBytes-1)/PageBytes), length: f.Bytes}
 		copy(p.pages, f.Pages)
 		p.own = make([]bool, len(p.pages))
-		m.nodes[f.Path] = &node{id: f.File, paged: p, changed: f.Changed}
+		n := &node{id: f.File, paged: p, changed: f.Changed}
+		for i, page := range p.pages {
+			if page == Hole {
+				n.punch(int64(i)*PageBytes, PageBytes)
+				p.pages[i] = nil
+			}
+		}
+		m.nodes[f.Path] = n
 	}
 	return m
 }
@@ -238,8 +248,11 @@ func (m *FS) Snapshot() (dirs []string, files []Image) {
 		}
 		f := Image{Path: path, File: n.id, Bytes: n.size(), Changed: n.changed}
 		for off := int64(0); off < f.Bytes; off += PageBytes {
-			p := new(Page)
-			n.read(p[:], off)
+			p := Hole
+			if !n.holes[off/PageBytes] {
+				p = new(Page)
+				n.read(p[:], off)
+			}
 			f.Pages = append(f.Pages, p)
 		}
 		files = append(files, f)
