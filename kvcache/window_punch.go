@@ -60,12 +60,13 @@ func (n *Namespace) punchWindows() (freed int64, err error) {
 	return freed, err
 }
 
-// canPunch tries once whether holes can be punched, on bytes between the superblocks that nothing uses. Needs syncMu.
+// canPunch tries once whether holes can be punched: behind the end of the file, where that changes nothing and takes no space. A hole
+// left by a probe would later be taken for that of a block. Needs syncMu.
 func (d *disk) canPunch(seg *segment) bool {
 	if !d.punch.probed {
 		d.punch.probed = true
 		d.punch.unsupported = seg.punch(func() error {
-			return cmp.Or(seg.file.Punch(headerBytes, headerBytes), seg.file.Fallocate(headerBytes, headerBytes))
+			return seg.file.Punch(seg.slotOff(uint32(seg.slotCount)), headerBytes)
 		}) != nil
 	}
 	return !d.punch.unsupported
