@@ -59,7 +59,7 @@ crash-negative: ## the crash tests with a rule taken away: they must fail
 crash-long: ## 1,000,000 crash images, then 2,000 rounds of kill -9 (about 15 minutes); CRASH_SEED=0 draws other scripts
 	$(GO) test -count=1 -timeout 60m ./kvcache -run '^TestCrashImages$$' -v -crash.images=900000 -crash.seed=$(CRASH_SEED)
 	$(GO) test -count=1 -timeout 60m ./kvcache -run '^TestCrashImages$$' -v -crash.images=100000 -crash.seed=$(CRASH_SEED) -crash.dense
-	set -o pipefail; KVASIR_KILL_ROUNDS=2000 $(GO) test -count=1 -timeout 30m ./internal/e2e -run TestKilledAnswerGoesOn -v | grep -v -e '^=== RUN' -e '^    --- PASS'
+	set -o pipefail; KVASIR_KILL_ROUNDS=2000 $(GO) test -count=1 -timeout 30m ./internal/e2e -run TestKilledAnswerGoesOn -v | grep -a -v -e '^=== RUN' -e '^    --- PASS'
 
 bench: build ## speed of this machine on the built-in model
 	./kvasir bench -p 256 -n 64
