@@ -18,7 +18,7 @@ var parts = map[string]func(){
 	"avx2-matvec":    func() { matVec("avx2MatVec", dotNone) },
 	"vnni-attention": func() { int8Attention("vnni", 1, true) },
 	"vnni-matvec":    func() { matVec("vnniMatVec", dotHigh) },
-	"vnni-lines":     vnniLines,
+	"vnni-lines":     lineQ4_0,
 	"avx2-matmul":    avx2MatMul,
 	"avx2-words":     wordMatMul,
 	"avx2-rows":      avx2Rows,

@@ -11,12 +11,6 @@ import (
 // maxLineBlocks32 is the number of blocks in a row that the products of 16 rows have room for on the stack.
 const maxLineBlocks32 = 128
 
-// vnniLines writes the products of rows that are read in the order of memory: the lanes of a vector are neighbouring
-// blocks of one row and not, as in matVec, the same block of eight rows. Memory delivers one stream faster than eight.
-func vnniLines() {
-	lineQ4_0()
-}
-
 // words32 is a pattern of 32 words: read-only memory.
 func words32(f func(i int) int) Mem {
 	b := make([]byte, 64)
@@ -45,7 +39,10 @@ func fold4(v [4]VecVirtual) VecVirtual {
 	return fold512(VPUNPCKLQDQ, VPUNPCKHQDQ, fold512(VPUNPCKLDQ, VPUNPCKHDQ, v[0], v[1]), fold512(VPUNPCKLDQ, VPUNPCKHDQ, v[2], v[3]))
 }
 
-// lineQ4_0 takes 16 blocks in a step: 288 bytes that five registers hold. Rows may end within a step, since blocks of
+// lineQ4_0 writes the products of rows that are read in the order of memory: the lanes of a vector are neighbouring blocks
+// of one row and not, as in matVec, the same block of eight rows.
+//
+// It takes 16 blocks in a step: 288 bytes that five registers hold. Rows may end within a step, since blocks of
 // the next row follow; the activations are laid out so that a step reads on from the end to the beginning.
 func lineQ4_0() {
 	lineFunction("vnniLinesQ4_0", "func(dst *float32, w *byte, first *int8, last *int8, d *float32, s *int32, nBlocks int, ahead *byte)",
@@ -174,46 +171,35 @@ func lineFunction(name, signature string, doc ...string) {
 	Attributes(0)
 }
 
-// sumRows adds up 16 rows of n products that lie rowBytes apart, the products of all arrays in turn, stores the sums and
-// returns: each row in order, as the lane of a vector. What lies behind the last row is read and not used.
-func sumRows(rowBytes, n Register, arrays ...Register) {
-	var rows [][2]rows8
-	for _, p := range arrays {
-		low := newRows8(p, rowBytes)
-		high := sharing(8, low, GP64())
-		LEAQ(Mem{Base: p, Index: rowBytes, Scale: 8}, high.base)
-		LEAQ(Mem{Base: high.base, Index: rowBytes, Scale: 4}, high.base4)
-		rows = append(rows, [2]rows8{low, high})
-	}
+// sumRows adds up 16 rows of n products each, which lie rowBytes apart from p on, stores the sums and returns: each row in
+// order, as the lane of a vector. What lies behind the last row is read and not used.
+func sumRows(rowBytes, n, p Register) {
+	first := newRows8(p, rowBytes)
+	second := sharing(8, first, GP64())
+	LEAQ(Mem{Base: p, Index: rowBytes, Scale: 8}, second.base)
+	LEAQ(Mem{Base: second.base, Index: rowBytes, Scale: 4}, second.base4)
 	low := loadZMM(dwords16(func(i int) int { return []int{0, 16, 8, 24}[i/4] + i%4 }))
 	top := loadZMM(dwords16(func(i int) int { return []int{4, 20, 12, 28}[i/4] + i%4 }))
 	acc := zeroZMM()
 
 	Label("eight")
-	var columns [][8]VecVirtual
-	for _, r := range rows {
-		columns = append(columns, transposed(r))
-	}
+	b := transposed([2]rows8{first, second})
 	for c := range 8 {
 		pattern := low
 		if c >= 4 {
 			pattern = top
 		}
-		for _, b := range columns {
-			column := copyOf(b[c%4])
-			VPERMT2PS(b[4+c%4], pattern, column)
-			VADDPS(column, acc, acc)
-		}
+		column := copyOf(b[c%4])
+		VPERMT2PS(b[4+c%4], pattern, column)
+		VADDPS(column, acc, acc)
 		DECQ(n)
 		if c < 7 {
 			JZ(LabelRef("store"))
 		}
 	}
 	JZ(LabelRef("store"))
-	for _, r := range rows {
-		advance(r[0], 32)
-		advance(r[1], 32)
-	}
+	advance(first, 32)
+	advance(second, 32)
 	JMP(LabelRef("eight"))
 
 	Label("store")
