@@ -138,13 +138,7 @@ func (n *Namespace) unhold(b *block) {
 // supersede puts b, which is stored, in the place of a block with the same tokens. Should b not reach the disk, the old one is what
 // the paths below it stand on: its slot is kept until b is synced. Needs n.mu.
 func (n *Namespace) supersede(old, b *block) {
-	b.parent, b.children, old.children = old.parent, old.children, nil
-	for _, c := range b.children {
-		c.parent = b
-	}
-	b.parent.children[slices.Index(b.parent.children, old)] = b
-	n.blocks[b.hash] = b
-	n.movePins(old, b)
+	n.replace(old, b)
 	b.replaces = old
 	old.dropped = true
 	old.holds++
@@ -155,19 +149,24 @@ func (n *Namespace) supersede(old, b *block) {
 func (n *Namespace) reinstate(b *block) {
 	old := b.replaces
 	b.replaces = nil
-	old.parent, old.children, b.children = b.parent, b.children, nil
-	for _, c := range old.children {
-		c.parent = old
-	}
-	old.parent.children[slices.Index(old.parent.children, b)] = old
-	n.blocks[old.hash] = old
-	n.movePins(b, old)
+	n.replace(b, old)
 	old.dropped, b.dropped = false, true
 	old.holds--
 	n.touch(old)
 	if b.refs == 0 {
 		n.reclaim(b)
 	}
+}
+
+// replace gives by the place of a block with the same tokens in the index: its parent, its children and its pins. Needs n.mu.
+func (n *Namespace) replace(of, by *block) {
+	by.parent, by.children, of.children = of.parent, of.children, nil
+	for _, c := range by.children {
+		c.parent = by
+	}
+	by.parent.children[slices.Index(by.parent.children, of)] = by
+	n.blocks[by.hash] = by
+	n.movePins(of, by)
 }
 
 // forgetRoot removes a root that no block and no sequence uses.
