@@ -14,6 +14,7 @@ type block struct {
 	hash     Hash
 	parent   *block
 	children []*block
+	states   []*state // snapshots behind it
 	ids      []int32
 	firstPos int
 	refs     int    // sequences whose path holds it, and calls that read it
@@ -96,6 +97,9 @@ func (n *Namespace) drop(b *block) {
 		b := work[len(work)-1]
 		work = append(work[:len(work)-1], b.children...)
 		b.children = nil
+		for len(b.states) > 0 {
+			n.dropState(b.states[len(b.states)-1])
+		}
 		b.dropped = true
 		delete(n.blocks, b.hash)
 		kept = kept || b.kept > 0
@@ -158,7 +162,7 @@ func (n *Namespace) reinstate(b *block) {
 	}
 }
 
-// replace gives by the place of a block with the same tokens in the index: its parent, its children and its pins. Needs n.mu.
+// replace gives by the place of a block with the same tokens in the index: its parent, its children, its pins and its snapshots. Needs n.mu.
 func (n *Namespace) replace(of, by *block) {
 	by.parent, by.children, of.children = of.parent, of.children, nil
 	for _, c := range by.children {
@@ -167,11 +171,12 @@ func (n *Namespace) replace(of, by *block) {
 	by.parent.children[slices.Index(by.parent.children, of)] = by
 	n.blocks[by.hash] = by
 	n.movePins(of, by)
+	n.moveStates(of, by)
 }
 
-// forgetRoot removes a root that no block and no sequence uses.
+// forgetRoot removes a root that no block, no snapshot and no sequence uses.
 func (n *Namespace) forgetRoot(b *block) {
-	if b.ids == nil && b.refs == 0 && len(b.children) == 0 {
+	if b.ids == nil && b.refs == 0 && len(b.children) == 0 && len(b.states) == 0 {
 		delete(n.roots, b.hash)
 	}
 }

@@ -25,6 +25,7 @@ type Checked struct {
 	Files    int
 	Bytes    int64 // that were read
 	Blocks   int   // whose payloads were verified, damaged ones included
+	States   int   // likewise, snapshots of recurrent states
 	Sessions int
 	Findings []Finding
 	damage   int
@@ -145,9 +146,10 @@ func (k *checker) namespace(name string) error {
 	k.Bytes += int64(metaFixedBytes + len(st.lay.recipe) + len(st.Inputs) + 4)
 	for _, file := range names {
 		path := filepath.Join(dir, file)
-		switch _, segment := segmentNumber(file); {
-		case segment:
-			if err := k.segment(path, &st); err != nil {
+		lay := st.lay.of(file)
+		switch {
+		case lay != nil:
+			if err := k.segment(path, &st, lay); err != nil {
 				return err
 			}
 		case file == "lru":
@@ -172,7 +174,7 @@ func checkHints(b []byte) error {
 }
 
 // segment checks both superblocks and all headers of a file; blocks has what follows from them.
-func (k *checker) segment(path string, st *Stored) error {
+func (k *checker) segment(path string, st *Stored, lay *layout) error {
 	full := filepath.Join(k.store.home, path)
 	f, err := k.store.fs.OpenFile(full, vfs.Read)
 	if isNotExist(err) {
@@ -195,7 +197,7 @@ func (k *checker) segment(path string, st *Stored) error {
 		_, err := f.ReadAt(b, off)
 		var x *superblock
 		if err == nil {
-			x, err = decodeSuperblock(b, st.lay, st.Fingerprint, size)
+			x, err = decodeSuperblock(b, lay, st.Fingerprint, size)
 		}
 		if err != nil {
 			bad = append(bad, Finding{path, fmt.Sprintf("superblock %d; the other one serves", i+1), err, !errors.Is(err, errVersion)})
@@ -219,7 +221,7 @@ func (k *checker) segment(path string, st *Stored) error {
 			if allZero(b) {
 				return nil
 			}
-			_, err := decodeSlotHeader(b, st.lay, sb.uuid, slot)
+			_, err := decodeSlotHeader(b, lay, sb.uuid, slot)
 			return err
 		})
 		if err != nil {
@@ -268,6 +270,42 @@ func (k *checker) blocks(dir string, st *Stored) error {
 			k.find(Finding{filepath.Join(dir, b.seg.name), lost, err, true})
 		}
 		if err := k.read(int64(n.lay.slotBytes)); err != nil {
+			return err
+		}
+	}
+	return k.states(dir, n)
+}
+
+// states verifies all snapshots that the store would find.
+func (k *checker) states(dir string, n *Namespace) error {
+	all := make([]*state, 0, len(n.states))
+	for _, s := range n.states {
+		all = append(all, s)
+	}
+	slices.SortFunc(all, func(a, b *state) int {
+		return cmp.Or(strings.Compare(a.seg.name, b.seg.name), cmp.Compare(a.slot, b.slot))
+	})
+	for _, s := range all {
+		k.States++
+		dst, seg, slot, lost := make([]byte, n.lay.state.payloadBytes), s.seg, s.slot, fmt.Sprintf("slot %d: the state behind %d tokens of a path", s.slot, s.pos())
+		err := k.settled(func() error {
+			var header [headerBytes]byte
+			if _, err := seg.file.ReadAt(header[:], headerTableOff+int64(slot)*headerBytes); err != nil {
+				return err
+			}
+			if h, err := decodeSlotHeader(header[:], n.lay.state, seg.uuid, slot); err != nil || h.seq != s.seq {
+				return nil // rewritten since
+			}
+			if _, err := seg.file.ReadAt(dst, seg.slotOff(slot)); err != nil {
+				return err
+			}
+			_, err := n.lay.state.checkPayload(dst, BlockTokens, &s.hash, slot, []uint32{s.crc}, seg.name, true)
+			return err
+		})
+		if err != nil {
+			k.find(Finding{filepath.Join(dir, seg.name), lost, err, true})
+		}
+		if err := k.read(int64(seg.slotBytes)); err != nil {
 			return err
 		}
 	}

@@ -12,6 +12,7 @@ import (
 type Collected struct {
 	Evicted  Freed    // segments, to keep to the bounds, and those without a block
 	Files    []string // others, below the home: what cannot be used, and what was left of making files
+	Punched  int64    // bytes given back of blocks that stay: rows that no sliding window reaches
 	Bytes    int64    // of all that
 	Used     int64    // left
 	MaxBytes int64    // the cap that was kept to
@@ -53,6 +54,17 @@ func (s *Store) collect(c *Collected) error {
 	if err := s.collectUnusable(c); err != nil {
 		return err
 	}
+	s.all()
+	for {
+		bytes, err := s.PunchWindows()
+		if c.Punched += bytes; err != nil {
+			return err
+		}
+		if bytes == 0 {
+			break
+		}
+	}
+	c.Bytes += c.Punched
 	freed, err := s.shrink(s.opt.MaxBytes)
 	c.Evicted = freed
 	c.Bytes += freed.Bytes
@@ -128,10 +140,11 @@ func (s *Store) collectUnusable(c *Collected) error {
 func (s *Store) unusableSegments(c *Collected, st Stored, names []string) (gone []string) {
 	d := &disk{store: s, dir: filepath.Join(s.kvDir(), st.Dir)}
 	for _, name := range names {
-		if _, ok := segmentNumber(name); !ok {
+		lay := st.lay.of(name)
+		if lay == nil {
 			continue
 		}
-		seg, err := d.openSegment(st.lay, st.Fingerprint, name)
+		seg, err := d.openSegment(lay, st.Fingerprint, name)
 		switch {
 		case err == nil:
 			_ = seg.close()
@@ -152,7 +165,8 @@ func useless(err error) bool {
 // ours reports whether a file of a namespace has a name that this version gives.
 func ours(name string) bool {
 	_, segment := segmentNumber(name)
-	return segment || name == "META" || name == "lru" || name == "pins"
+	_, states := stateSegmentNumber(name)
+	return segment || states || name == "META" || name == "lru" || name == "pins"
 }
 
 func (s *Store) removeFiles(c *Collected, dir string, names []string) error {

@@ -20,11 +20,13 @@ type disk struct {
 	full   atomic.Bool // no room at the last attempt; Flush tries again
 	punch  punchState  // guarded by syncMu
 
-	growMu sync.Mutex // one segment is made at a time; guards nextName
-	next   int        // number of the next segment file
+	growMu    sync.Mutex // one segment is made at a time; guards nextName
+	next      int        // number of the next segment file
+	nextState int        // likewise, of snapshots
 
 	syncMu   sync.Mutex
 	segments []*segment // guarded by Namespace.mu
+	states   []*segment // of snapshots; likewise
 	seq      uint64     // last write sequence number; guarded by Namespace.mu
 	setAside []error    // why files are not used
 	pinsErr  error      // why pins cannot be changed
@@ -282,29 +284,8 @@ func (d *disk) grow(n *Namespace) error {
 	if have {
 		return nil // another sequence has just grown it
 	}
-	var slots int
-	claimed, err := d.store.claim(func(room int64) int64 {
-		if slots = newSegmentSlots(n.lay, room); d.store.opt.segmentSlots > 0 {
-			slots = min(slots, d.store.opt.segmentSlots)
-		}
-		if slots == 0 {
-			return 0
-		}
-		return segmentBytes(n.lay, slots)
-	})
+	seg, err := d.newSegment(n.lay, n.fp, segmentName(d.next))
 	if err != nil {
-		d.fail(err)
-		return err
-	}
-	if claimed == 0 {
-		return fmt.Errorf("%w: no room for a segment under the limit of %d bytes", ErrFull, d.store.opt.MaxBytes)
-	}
-	seg, err := d.createSegment(n.lay, n.fp, segmentName(d.next), slots)
-	if err != nil {
-		d.store.unclaim(claimed)
-		if !errors.Is(err, vfs.ErrNoSpace) {
-			d.fail(err)
-		}
 		return err
 	}
 	d.next++
@@ -312,6 +293,36 @@ func (d *disk) grow(n *Namespace) error {
 	defer n.mu.Unlock()
 	d.segments = append(d.segments, seg)
 	return nil
+}
+
+// newSegment makes a segment, of as many slots as there is room for.
+func (d *disk) newSegment(lay *layout, fp Fingerprint, name string) (*segment, error) {
+	var slots int
+	claimed, err := d.store.claim(func(room int64) int64 {
+		if slots = newSegmentSlots(lay, room); d.store.opt.segmentSlots > 0 {
+			slots = min(slots, d.store.opt.segmentSlots)
+		}
+		if slots == 0 {
+			return 0
+		}
+		return segmentBytes(lay, slots)
+	})
+	if err != nil {
+		d.fail(err)
+		return nil, err
+	}
+	if claimed == 0 {
+		return nil, fmt.Errorf("%w: no room for a segment under the limit of %d bytes", ErrFull, d.store.opt.MaxBytes)
+	}
+	seg, err := d.createSegment(lay, fp, name, slots)
+	if err != nil {
+		d.store.unclaim(claimed)
+		if !errors.Is(err, vfs.ErrNoSpace) {
+			d.fail(err)
+		}
+		return nil, err
+	}
+	return seg, nil
 }
 
 // peekSlot reports whether popSlot would find a slot. Needs n.mu.
@@ -352,6 +363,7 @@ func (n *Namespace) sync() error {
 			errs = append(errs, err)
 		}
 	}
+	errs = append(errs, n.syncStates())
 	d.store.ledger.settle()
 	return errors.Join(errs...)
 }

@@ -127,6 +127,12 @@ func (n *Namespace) oldestSegment() candidate {
 			best.bytes = seg.occupied(n.lay)
 		}
 	}
+	for _, seg := range n.disk.states {
+		used, held, free := n.stateSegmentUse(seg)
+		if free && (best.seg == nil || used < best.used || used == best.used && seg.name < best.seg.name) {
+			best.seg, best.used, best.empty, best.bytes = seg, used, held == 0, segmentBytes(n.lay.state, seg.slotCount)
+		}
+	}
 	return best
 }
 
@@ -167,6 +173,9 @@ func (n *Namespace) removeSegment(seg *segment) error {
 	d := n.disk
 	d.syncMu.Lock() // or its file could be closed under a sync
 	defer d.syncMu.Unlock()
+	if _, states := stateSegmentNumber(seg.name); states {
+		return n.removeStateSegment(seg)
+	}
 	n.mu.Lock()
 	u := n.segmentUses()[seg]
 	if u == nil || !u.free(seg) {

@@ -18,6 +18,7 @@ const (
 	slotAlign   = 16 << 10
 	holeAlign   = 4 << 10
 	recipeBytes = 16 // of one layer in the recipe
+	stateRecipe = 8  // of the state behind the layers, where there is one
 )
 
 // Bounds on what a block may be, and on what a recipe of some KiB makes the program allocate.
@@ -50,9 +51,11 @@ type Layer struct {
 	Window            int // tokens a position sees, itself included; 0 = all
 }
 
-// Geometry is what a block holds: its layers in the model's order.
+// Geometry is what a block holds: its layers in the model's order. A model with recurrent layers also has a state behind each token,
+// of which snapshots are kept here and there (Sequence.PutState).
 type Geometry struct {
-	Layers []Layer
+	Layers     []Layer
+	StateBytes int // of a snapshot; 0: the model has no state
 }
 
 // plane locates the planes and strips of one layer and side in a slot.
@@ -85,6 +88,8 @@ type layout struct {
 	hole         span // of a slot: whole pages of windowed layers' planes, which can be given back
 	recipe       []byte
 	recipeHash   Hash
+	kind         uint8   // of its segments
+	state        *layout // of the slots of snapshots: one layer that is the snapshot; nil: the model has no state
 }
 
 // newLayout checks g and computes where everything is.
@@ -93,7 +98,8 @@ func newLayout(g Geometry) (*layout, error) {
 		return nil, fmt.Errorf("%w: %d layers, want 1 to %d", ErrGeometry, len(g.Layers), maxLayers)
 	}
 	lay := &layout{
-		geometry: Geometry{Layers: slices.Clone(g.Layers)},
+		geometry: Geometry{Layers: slices.Clone(g.Layers), StateBytes: g.StateBytes},
+		kind:     segmentKindKV,
 		planes:   make([]plane, 2*len(g.Layers)),
 		layers:   make([][2]span, len(g.Layers)),
 		storable: true,
@@ -121,10 +127,58 @@ func newLayout(g Geometry) (*layout, error) {
 			return nil, fmt.Errorf("%w: more than %d bytes per block", ErrGeometry, maxSlotBytes)
 		}
 	}
+	if g.StateBytes < 0 || g.StateBytes > maxSlotBytes {
+		return nil, fmt.Errorf("%w: state of %d bytes, want at most %d", ErrGeometry, g.StateBytes, maxSlotBytes)
+	}
 	lay.place()
 	lay.recipe = lay.encodeRecipe()
 	lay.recipeHash = recipeHash(lay.recipe)
+	if g.StateBytes > 0 {
+		lay.state = lay.stateLayout()
+	}
 	return lay, nil
+}
+
+// stateLayout is the layout of the slots of snapshots.
+func (lay *layout) stateLayout() *layout {
+	bytes := lay.geometry.StateBytes
+	return &layout{
+		geometry:     Geometry{Layers: make([]Layer, 1)},
+		layers:       [][2]span{{{0, bytes}, {}}},
+		payloadBytes: bytes,
+		slotBytes:    (bytes + slotAlign - 1) / slotAlign * slotAlign,
+		recipeHash:   lay.recipeHash,
+		kind:         segmentKindState,
+	}
+}
+
+// payloadOf returns the bytes of a payload of n tokens.
+func (lay *layout) payloadOf(n int) int {
+	if lay.kind == segmentKindState {
+		return lay.payloadBytes
+	}
+	return n * lay.tokenBytes
+}
+
+// holds reports whether its segments have slots of a kind with n tokens.
+func (lay *layout) holds(kind uint8, n int) bool {
+	switch kind {
+	case kindFull:
+		return lay.kind == segmentKindKV && n == BlockTokens
+	case kindPacked:
+		return lay.kind == segmentKindKV && n >= 1 && n < BlockTokens
+	case kindState:
+		return lay.kind == segmentKindState && n >= 0 && n < BlockTokens
+	}
+	return false
+}
+
+// chain is the hash of what follows parent with these ids.
+func (lay *layout) chain(parent *Hash, ids []int32) Hash {
+	if lay.kind == segmentKindState {
+		return stateHash(parent, ids)
+	}
+	return pathHash(parent, ids)
 }
 
 // place assigns offsets: planes layer by layer in store order, then strips likewise.
@@ -191,7 +245,7 @@ func (lay *layout) storeOrder() []int {
 // encodeRecipe writes the recipe bytes of FORMAT.md, section 4.
 func (lay *layout) encodeRecipe() []byte {
 	le := binary.LittleEndian
-	b := make([]byte, 4+recipeBytes*len(lay.geometry.Layers))
+	b := make([]byte, 4+recipeBytes*len(lay.geometry.Layers), 4+recipeBytes*len(lay.geometry.Layers)+stateRecipe)
 	le.PutUint16(b, uint16(len(lay.geometry.Layers)))
 	for place, i := range lay.storeOrder() {
 		l, e := lay.geometry.Layers[i], b[4+recipeBytes*i:]
@@ -200,6 +254,9 @@ func (lay *layout) encodeRecipe() []byte {
 		e[4], e[5] = byte(l.K), byte(l.V)
 		le.PutUint16(e[6:], uint16(place))
 		le.PutUint32(e[8:], uint32(l.Window))
+	}
+	if lay.geometry.StateBytes > 0 {
+		b = le.AppendUint32(le.AppendUint32(b, uint32(lay.geometry.StateBytes)), 0)
 	}
 	return b
 }

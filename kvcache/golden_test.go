@@ -78,6 +78,11 @@ func TestGoldenBytes(t *testing.T) {
 	dump("pins of both blocks, label \"session s\"", m.Bytes(filepath.Join(dir, "pins")))
 	dump("written", written)
 	fmt.Fprintf(&out, "journal of session \"s\"\n  %s\n", filepath.Base(s.path("s")))
+	meta, states := goldenState(t, ids)
+	dump("META with a state of 100 bytes", meta)
+	dump("superblock of snapshots", states[:headerBytes])
+	dump("header of the STATE slot", states[headerTableOff:][:headerBytes])
+	dump("snapshot", states[dataOff(newSegmentSlots(&layout{slotBytes: slotAlign}, 1<<30)):][:100])
 
 	const path = "testdata/format.golden"
 	if *rewrite {
@@ -100,3 +105,24 @@ func TestGoldenBytes(t *testing.T) {
 }
 
 func hexHash(h Hash) string { return hex.EncodeToString(h[:]) }
+
+// goldenState stores the bytes 0 to 99 as the state behind ids, and returns META and the segment of snapshots.
+func goldenState(t *testing.T, ids []int32) (meta, segment []byte) {
+	m := memfs.New()
+	st, err := Open(m, "/home", testOptions())
+	must(t, err)
+	g := Geometry{Layers: toyGeometry.Layers, StateBytes: 100}
+	n, err := st.Namespace(toyPrint, []byte("toy model"), g)
+	must(t, err)
+	q := n.NewSequence(nil)
+	compute(t, q, ids, 50)
+	data := make([]byte, g.StateBytes)
+	for i := range data {
+		data[i] = byte(i)
+	}
+	must(t, q.PutState(data))
+	must(t, q.Flush())
+	closeAll(t, st, q)
+	path := stateSegment(t, m)
+	return m.Bytes(filepath.Join(filepath.Dir(path), "META")), m.Bytes(path)
+}

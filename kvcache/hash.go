@@ -28,10 +28,17 @@ func rootHash(fp Fingerprint, recipe Hash, salt []byte) Hash {
 	return sha256.Sum256(append(b, salt...))
 }
 
+const stateDomain = "kvasir kv state 1\n"
+
+// stateHash names the state behind the ids, fewer than a block, that follow parent.
+func stateHash(parent *Hash, ids []int32) Hash { return chainHash(stateDomain, parent, ids) }
+
 // pathHash continues the chain by one block of 1 to 64 tokens.
-func pathHash(parent *Hash, ids []int32) Hash {
+func pathHash(parent *Hash, ids []int32) Hash { return chainHash(blockDomain, parent, ids) }
+
+func chainHash(domain string, parent *Hash, ids []int32) Hash {
 	var a [len(blockDomain) + 32 + 4 + 4*BlockTokens]byte
-	b := append(a[:0], blockDomain...)
+	b := append(a[:0], domain...)
 	b = append(b, parent[:]...)
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(ids)))
 	for _, id := range ids {

@@ -22,6 +22,7 @@ const (
 	headerIDsOff     = 128
 	headerCRCsOff    = 1024
 	segmentKindKV    = 1
+	segmentKindState = 2
 	slotMagic        = "KVSLOT1\n"
 	segmentMagic     = "KVSEG1\r\n"
 	metaMagic        = "KVMETA1\n"
@@ -35,6 +36,7 @@ const (
 const (
 	kindFull   = 1
 	kindPacked = 2
+	kindState  = 3
 )
 
 // errHeader: a slot header that is not one of a block of this segment. An unused slot is the usual case.
@@ -46,7 +48,7 @@ var errSegment = errors.New("unusable segment")
 // errVersion: a file that a later program has made. It is neither used nor changed.
 var errVersion = errors.New("of another version")
 
-// slotHeader is the decoded header of a FULL or PACKED slot.
+// slotHeader is the decoded header of a slot.
 type slotHeader struct {
 	kind     uint8
 	flags    uint8
@@ -81,7 +83,7 @@ func (h *slotHeader) encode(b []byte, lay *layout) {
 	le.PutUint32(b[32:], h.slot)
 	le.PutUint32(b[36:], h.firstPos)
 	le.PutUint64(b[40:], h.seq)
-	le.PutUint64(b[48:], uint64(len(h.ids)*lay.tokenBytes))
+	le.PutUint64(b[48:], uint64(lay.payloadOf(len(h.ids))))
 	copy(b[64:], h.parent[:])
 	copy(b[96:], h.hash[:])
 	for i, id := range h.ids {
@@ -122,20 +124,20 @@ func decodeSlotHeader(b []byte, lay *layout, uuid [16]byte, slot uint32) (*slotH
 		return nil, fmt.Errorf("%w: of another slot: %d, want %d", errHeader, h.slot, slot)
 	case int(le.Uint16(b[14:])) != len(lay.layers):
 		return nil, fmt.Errorf("%w: %d layers, want %d", errHeader, le.Uint16(b[14:]), len(lay.layers))
-	case h.kind == kindFull && n != BlockTokens, h.kind == kindPacked && (n < 1 || n >= BlockTokens), h.kind != kindFull && h.kind != kindPacked:
+	case !lay.holds(h.kind, n):
 		return nil, fmt.Errorf("%w: kind %d with %d tokens", errHeader, h.kind, n)
 	case h.flags&flagWindowPlanes == 0 && (lay.window == 0 || h.kind != kindFull):
 		return nil, fmt.Errorf("%w: windowed planes absent from a block of kind %d in a recipe whose widest window is %d", errHeader, h.kind, lay.window)
 	case h.firstPos%BlockTokens != 0 || h.firstPos > 1<<31-1-BlockTokens:
 		return nil, fmt.Errorf("%w: first position %d", errHeader, h.firstPos)
-	case le.Uint64(b[48:]) != uint64(n*lay.tokenBytes):
-		return nil, fmt.Errorf("%w: payload of %d bytes, want %d", errHeader, le.Uint64(b[48:]), n*lay.tokenBytes)
+	case le.Uint64(b[48:]) != uint64(lay.payloadOf(n)):
+		return nil, fmt.Errorf("%w: payload of %d bytes, want %d", errHeader, le.Uint64(b[48:]), lay.payloadOf(n))
 	}
 	h.ids = make([]int32, n)
 	for i := range h.ids {
 		h.ids[i] = int32(le.Uint32(b[headerIDsOff+4*i:]))
 	}
-	if pathHash(&h.parent, h.ids) != h.hash {
+	if lay.chain(&h.parent, h.ids) != h.hash {
 		return nil, fmt.Errorf("%w: path hash does not follow from parent and ids", errHeader)
 	}
 	h.crcs = make([]uint32, len(lay.layers))
@@ -221,7 +223,7 @@ func (s *superblock) encode(b []byte, lay *layout) {
 	le.PutUint64(b[120:], uint64(dataOff(s.slotCount)))
 	le.PutUint64(b[128:], uint64(lay.payloadBytes))
 	le.PutUint64(b[136:], uint64(s.created))
-	b[144] = segmentKindKV
+	b[144] = lay.kind
 	le.PutUint32(b[crcOff:], crc32.Checksum(b[:crcOff], castagnoli))
 }
 
@@ -254,7 +256,7 @@ func decodeSuperblock(b []byte, lay *layout, fp Fingerprint, fileBytes int64) (*
 		{"header table offset", le.Uint64(b[112:]), headerTableOff},
 		{"data offset", le.Uint64(b[120:]), uint64(dataOff(s.slotCount))},
 		{"payload bytes", le.Uint64(b[128:]), uint64(lay.payloadBytes)},
-		{"kind", uint64(b[144]), segmentKindKV},
+		{"kind", uint64(b[144]), uint64(lay.kind)},
 		{"file size", uint64(fileBytes), uint64(segmentBytes(lay, s.slotCount))},
 	} {
 		if f.got != f.want {

@@ -26,7 +26,7 @@ type verdict struct {
 type namespaceVerdict struct {
 	Unused                                string
 	Segments, Slots, Full, Packed, Tokens int
-	Windowless                            int
+	Windowless, States                    int
 	Ignored                               []struct{ Segment, Why string }
 	Dropped                               []struct {
 		Segment string
@@ -80,7 +80,7 @@ func (v verdict) summary() []string {
 			out = append(out, fmt.Sprintf("%s unused", dir))
 			continue
 		}
-		out = append(out, fmt.Sprintf("%s: %d segments, %d slots, %d full, %d packed, %d tokens, %d windowless", dir, n.Segments, n.Slots, n.Full, n.Packed, n.Tokens, n.Windowless))
+		out = append(out, fmt.Sprintf("%s: %d segments, %d slots, %d full, %d packed, %d tokens, %d windowless, %d states", dir, n.Segments, n.Slots, n.Full, n.Packed, n.Tokens, n.Windowless, n.States))
 		for _, s := range n.Ignored {
 			out = append(out, fmt.Sprintf("%s/%s ignored", dir, s.Segment))
 		}
@@ -104,13 +104,13 @@ func (v verdict) summary() []string {
 }
 
 // ownVerdict is the summary of what the store itself makes of a home: it opens it and verifies every payload.
-func ownVerdict(t *testing.T, home string) []string {
+func ownVerdict(t *testing.T, home string, g Geometry) []string {
 	t.Helper()
 	s, err := Open(vfs.OS(), home, Options{MinFree: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := s.Namespace(toyPrint, []byte("toy model"), toyGeometry)
+	n, err := s.Namespace(toyPrint, []byte("toy model"), g)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,10 +172,17 @@ func ownNamespace(t *testing.T, n *Namespace) (v namespaceVerdict) {
 			v.Packed++
 		}
 	}
+	for _, x := range n.states {
+		seg, slot := x.seg, x.slot
+		if n.readState(x, make([]byte, n.lay.state.payloadBytes)) {
+			kept[fmt.Sprint(seg.name, slot)] = true
+			v.States++
+		}
+	}
 	for range n.disk.setAside {
 		v.Ignored = append(v.Ignored, struct{ Segment, Why string }{Segment: "one"})
 	}
-	for _, seg := range n.disk.segments {
+	for _, seg := range slices.Concat(n.disk.segments, n.disk.states) {
 		v.Segments++
 		v.Slots += seg.slotCount
 		header := make([]byte, headerBytes)
@@ -292,7 +299,7 @@ func TestAReaderWrittenFromTheDocumentAgrees(t *testing.T) {
 
 	verdicts := checkers(t, homes)
 	for i, home := range homes {
-		theirs, own := verdicts[i].summary(), ownVerdict(t, home)
+		theirs, own := verdicts[i].summary(), ownVerdict(t, home, toyGeometry)
 		for j, line := range theirs { // the store does not say which file it set aside
 			if dir, isSegment := strings.CutSuffix(line, " ignored"); isSegment {
 				theirs[j] = filepath.Dir(dir) + "/one ignored"
@@ -447,4 +454,56 @@ func randomDamage(rnd *rand.Rand, b []byte) []byte {
 		copy(b[at&^7:], slices.Clone(b[from:min(len(b), from+1+rnd.IntN(5000))]))
 	}
 	return b
+}
+
+// The same for snapshots of a state.
+func TestTheReaderAgreesOnStates(t *testing.T) {
+	good := t.TempDir()
+	s, err := Open(vfs.OS(), good, Options{MaxBytes: 8 << 20, MinFree: -1, segmentSlots: 24})
+	must(t, err)
+	n, err := s.Namespace(toyPrint, []byte("toy model"), stateGeometry)
+	must(t, err)
+	for seed, size := range []int{300, 200, 70} {
+		h := &hybrid{q: n.NewSequence(nil)}
+		for at := 40; at < size; at += 64 {
+			h.extend(t, tokens(at, int32(seed)))
+			must(t, h.q.Flush())
+		}
+		h.close(t)
+	}
+	must(t, s.Close())
+	must(t, create(t, NewSessions(vfs.OS(), good), "s").Close())
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	homes := []string{good}
+	for i := range 24 {
+		home := t.TempDir()
+		must(t, os.CopyFS(home, os.DirFS(good)))
+		paths, err := filepath.Glob(filepath.Join(home, "kv/v1/*", []string{"st-*.seg", "kv-*.seg", "META"}[i%5/2]))
+		if err != nil || len(paths) == 0 {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(paths[0])
+		must(t, err)
+		must(t, os.WriteFile(paths[0], randomDamage(rnd, b), 0o600))
+		homes = append(homes, home)
+	}
+	for i, v := range checkers(t, homes) {
+		for _, n := range v.Namespaces {
+			if i == 0 && n.States < 8 {
+				t.Errorf("%d snapshots in the home without damage", n.States)
+			}
+		}
+		theirs, own := v.summary(), ownVerdict(t, homes[i], stateGeometry)
+		for j, line := range theirs {
+			if dir, isSegment := strings.CutSuffix(line, " ignored"); isSegment {
+				theirs[j] = filepath.Dir(dir) + "/one ignored"
+			}
+		}
+		slices.Sort(theirs)
+		if !slices.Equal(theirs, own) {
+			t.Errorf("home %d:\nkvcheck.py %q\nthe store  %q", i, theirs, own)
+		}
+	}
 }

@@ -117,8 +117,18 @@ func storedPath(fsys vfs.FS, dir string, lay *layout, fp Fingerprint, ids []int3
 		return done + tail
 	}
 	whole := (len(path) - 1) * BlockTokens
-	if n := withTail(whole); lay.usable(n, has) == n {
-		return n
+	most := withTail(whole)
+	if lay.state != nil { // as far as the longest snapshot from which one can go on
+		at := storedStates(fsys, dir, names, lay, fp, path, ids)
+		for n := most; n > 0; n-- {
+			if at[n] && lay.usable(n, has) == n {
+				return n
+			}
+		}
+		return 0
+	}
+	if lay.usable(most, has) == most {
+		return most
 	}
 	return withTail(lay.usable(whole, has))
 }
@@ -161,11 +171,19 @@ var errRecipe = errors.New("unusable recipe")
 // decodeRecipe is the inverse of encodeRecipe.
 func decodeRecipe(b []byte) (*layout, error) {
 	le := binary.LittleEndian
-	if len(b) < 4 || len(b) != 4+recipeBytes*int(le.Uint16(b)) {
+	nLayers := 0
+	if len(b) >= 4 {
+		nLayers = int(le.Uint16(b))
+	}
+	end := 4 + recipeBytes*nLayers
+	if nLayers == 0 || len(b) != end && len(b) != end+stateRecipe {
 		return nil, fmt.Errorf("%w: %d bytes", errRecipe, len(b))
 	}
 	var g Geometry
-	for e := b[4:]; len(e) > 0; e = e[recipeBytes:] {
+	if len(b) > end {
+		g.StateBytes = int(le.Uint32(b[end:]))
+	}
+	for e := b[4:end]; len(e) > 0; e = e[recipeBytes:] {
 		g.Layers = append(g.Layers, Layer{NKVHeads: int(le.Uint16(e)), HeadDim: int(le.Uint16(e[2:])),
 			K: quant.KVFormat(e[4]), V: quant.KVFormat(e[5]), Window: int(le.Uint32(e[8:]))})
 	}

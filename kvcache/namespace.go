@@ -22,6 +22,8 @@ type Namespace struct {
 	mu     sync.Mutex // guards what follows and the fields of every block
 	blocks map[Hash]*block
 	roots  map[Hash]*block
+	states map[Hash]*state // snapshots, by state hash
+	nUses  int64           // of snapshots, without a disk
 	lru    blockList
 	losses losses
 	pins   map[string]*pin
@@ -44,7 +46,7 @@ func NewRAM(g Geometry) (*Namespace, error) {
 }
 
 func newNamespace(lay *layout, fp Fingerprint, stats *counters) *Namespace {
-	return &Namespace{lay: lay, fp: fp, stats: stats, blocks: map[Hash]*block{}, roots: map[Hash]*block{}, pins: map[string]*pin{}}
+	return &Namespace{lay: lay, fp: fp, stats: stats, blocks: map[Hash]*block{}, roots: map[Hash]*block{}, states: map[Hash]*state{}, pins: map[string]*pin{}}
 }
 
 // BlockBytes returns the bytes of one block of 64 tokens, in memory and on disk, its header apart.
@@ -90,6 +92,10 @@ func (n *Namespace) Close() error {
 		err = errors.Join(err, platform.Unmap(b))
 	}
 	n.pool = nil
+	for _, s := range n.states {
+		n.freeState(s)
+	}
+	n.states = map[Hash]*state{}
 	n.blocks, n.roots, n.lru, n.pins = map[Hash]*block{}, map[Hash]*block{}, blockList{}, map[string]*pin{}
 	if n.disk != nil {
 		n.disk.broken.Store(true)

@@ -2,6 +2,7 @@ package kvcache
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -31,7 +32,7 @@ func (d *disk) recover(n *Namespace, inputs []byte) error {
 			continue
 		}
 		d.next = max(d.next, number+1)
-		seg, err := d.openSegment(n.lay, n.fp, name)
+		seg, blocks, err := d.openSlots(n.lay, n.fp, name)
 		if isNotExist(err) {
 			continue // removed since by the process that writes, beside which we only read
 		}
@@ -40,22 +41,29 @@ func (d *disk) recover(n *Namespace, inputs []byte) error {
 			d.setAside = append(d.setAside, err)
 			continue // ignored, not changed
 		}
-		blocks, err := d.readHeaders(seg, n.lay)
-		if err == nil {
-			err = d.findHoles(n.lay, seg, blocks)
-		}
-		if err != nil {
-			n.stats.damagedBlocks.Add(1)
-			d.setAside = append(d.setAside, fmt.Errorf("segment %s: headers: %w", name, err))
-			_ = seg.close()
-			continue
-		}
 		d.segments = append(d.segments, seg)
 		found = append(found, blocks...)
 	}
 	d.index(n, found)
 	d.loadPins(n)
+	d.recoverStates(n, names)
 	return nil
+}
+
+// openSlots opens a segment and reads its headers.
+func (d *disk) openSlots(lay *layout, fp Fingerprint, name string) (*segment, []*block, error) {
+	seg, err := d.openSegment(lay, fp, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	blocks, err := d.readHeaders(seg, lay)
+	if err == nil {
+		err = d.findHoles(lay, seg, blocks)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("segment %s: headers: %w", name, err), seg.close())
+	}
+	return seg, blocks, nil
 }
 
 // segmentNumber returns the number in the name of a KV segment.
@@ -140,27 +148,7 @@ func (d *disk) readHeaders(seg *segment, lay *layout) ([]*block, error) {
 
 // index builds the tree of the blocks found (rules R6 to R8) and their order of use.
 func (d *disk) index(n *Namespace, found []*block) {
-	slices.SortFunc(found, func(a, b *block) int {
-		if a.firstPos != b.firstPos {
-			return a.firstPos - b.firstPos
-		}
-		if a.windowless != b.windowless {
-			if b.windowless {
-				return -1
-			}
-			return 1
-		}
-		if a.seq != b.seq { // of two copies the later one is kept: the other may be a slot that was given out again
-			if a.seq > b.seq {
-				return -1
-			}
-			return 1
-		}
-		if c := strings.Compare(a.seg.name, b.seg.name); c != 0 {
-			return c
-		}
-		return int(a.slot) - int(b.slot)
-	})
+	slices.SortFunc(found, compareCopies)
 	var kept []*block
 	orphans := map[Hash]bool{}
 	for _, b := range found {
@@ -194,6 +182,21 @@ func (d *disk) index(n *Namespace, found []*block) {
 			n.dropAllCovered(b.parent)
 		}
 	}
+}
+
+// compareCopies puts what was found into the order of positions, and of two copies the one that is kept first.
+func compareCopies(a, b *block) int {
+	if a.firstPos != b.firstPos {
+		return a.firstPos - b.firstPos
+	}
+	if a.windowless != b.windowless {
+		if b.windowless {
+			return -1
+		}
+		return 1
+	}
+	// Of two copies the later one is kept: the other may be a slot that was given out again.
+	return cmp.Or(cmp.Compare(b.seq, a.seq), strings.Compare(a.seg.name, b.seg.name), cmp.Compare(a.slot, b.slot))
 }
 
 // dropAllCovered applies rule R8 to the children of one block: in lexical order a prefix stands before what it begins.

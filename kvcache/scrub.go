@@ -110,11 +110,14 @@ func (s *Sessions) scrub(f vfs.File, name string, store *Store, keep bool) (done
 // scrub takes the blocks of a trail out of the index, but for those that others need, and overwrites their slots and what free slots
 // still hold of the trail: the tails that a longer block has replaced, and what was evicted.
 func (n *Namespace) scrub(gone trail, used map[*block]bool, done *Scrubbed) error {
-	victims, kept := n.takeOut(gone, used)
+	victims, states, kept := n.takeOut(gone, used)
 	stale, err := n.takeFree(gone)
-	wiped := make([]place, 0, len(victims)+len(stale))
+	wiped := make([]place, 0, len(victims)+len(states)+len(stale))
 	for _, b := range victims {
 		wiped = append(wiped, place{b.seg, b.slot})
+	}
+	for _, s := range states {
+		wiped = append(wiped, place{s.seg, s.slot})
 	}
 	wiped = append(wiped, stale...)
 	// Payloads before headers, and synced: whatever happens, what a header still names can be removed again.
@@ -136,6 +139,11 @@ func (n *Namespace) scrub(gone trail, used map[*block]bool, done *Scrubbed) erro
 	for _, b := range victims {
 		n.unpin(b) // now its slot may be taken
 	}
+	for _, s := range states {
+		if s.reading--; s.reading == 0 {
+			n.freeState(s)
+		}
+	}
 	for _, p := range stale {
 		p.seg.release(p.slot)
 	}
@@ -148,8 +156,9 @@ type place struct {
 	slot uint32
 }
 
-// takeOut drops the blocks of a trail that nobody needs, the deepest first, and returns them pinned.
-func (n *Namespace) takeOut(gone trail, used map[*block]bool) (victims []*block, kept int) {
+// takeOut drops the blocks of a trail that nobody needs, the deepest first, and the snapshots behind them and inside blocks of the trail;
+// it returns them pinned.
+func (n *Namespace) takeOut(gone trail, used map[*block]bool) (victims []*block, states []*state, kept int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	var all []*block
@@ -176,10 +185,29 @@ func (n *Namespace) takeOut(gone trail, used map[*block]bool) (victims []*block,
 			n.unhold(old)
 			victims = append(victims, old)
 		}
+		states = append(states, n.takeStates(b.states)...)
 		n.drop(b)
 		victims = append(victims, b)
 	}
-	return victims, kept
+	var inside []*state
+	for _, s := range n.states {
+		if len(s.ids) > 0 && gone.has(&s.parent.hash, s.ids) {
+			inside = append(inside, s)
+		}
+	}
+	return victims, append(states, n.takeStates(inside)...), kept
+}
+
+// takeStates drops snapshots and returns those on disk, so that their slots are not taken yet. Needs n.mu.
+func (n *Namespace) takeStates(all []*state) (taken []*state) {
+	for _, s := range slices.Clone(all) {
+		if s.seg != nil {
+			s.reading++
+			taken = append(taken, s)
+		}
+		n.dropState(s)
+	}
+	return taken
 }
 
 // takeFree takes the free slots whose headers are those of blocks of the trail, or of nothing that could be told: torn ones, also by an
@@ -189,14 +217,18 @@ func (n *Namespace) takeFree(gone trail) ([]place, error) {
 	defer n.mu.Unlock()
 	var taken []place
 	header := make([]byte, headerBytes)
-	for _, seg := range n.disk.segments {
+	for _, seg := range slices.Concat(n.disk.segments, n.disk.states) {
+		lay := n.lay
+		if _, states := stateSegmentNumber(seg.name); states {
+			lay = lay.state
+		}
 		for _, free := range []*[]uint32{&seg.free, &seg.hollow} {
 			var left []uint32
 			for _, slot := range *free {
 				if _, err := seg.file.ReadAt(header, headerTableOff+int64(slot)*headerBytes); err != nil {
 					return taken, fmt.Errorf("segment %s: %w", seg.name, err)
 				}
-				h, err := decodeSlotHeader(header, n.lay, seg.uuid, slot)
+				h, err := decodeSlotHeader(header, lay, seg.uuid, slot)
 				if err == nil && gone.has(&h.parent, h.ids) || err != nil && !allZero(header) {
 					taken = append(taken, place{seg, slot})
 				} else {

@@ -151,8 +151,10 @@ func (d *disk) createSegment(lay *layout, fp Fingerprint, name string, slotCount
 // newSegment maps an open segment file whose superblock was checked. A file that cannot be mapped is read block by block.
 func newSegment(f vfs.File, name string, sb *superblock, lay *layout) *segment {
 	s := &segment{file: f, name: name, uuid: sb.uuid, slotCount: sb.slotCount, slotBytes: lay.slotBytes, data: dataOff(sb.slotCount), holes: map[uint32]span{}}
-	if view, err := f.Map(segmentBytes(lay, sb.slotCount)); err == nil {
-		s.view = view
+	if lay.kind == segmentKindKV { // snapshots are copied out
+		if view, err := f.Map(segmentBytes(lay, sb.slotCount)); err == nil {
+			s.view = view
+		}
 	}
 	s.watch(segmentBytes(lay, sb.slotCount))
 	return s

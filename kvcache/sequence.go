@@ -24,6 +24,7 @@ var (
 
 	errDamaged  = errors.New("damaged kv block")
 	errNoWindow = errors.New("kv block without planes of windowed layers")
+	errNoState  = errors.New("no snapshot of the state")
 )
 
 // Sequence is the KV path of one conversation: positions [0, Len). It holds its blocks: they are not evicted, rewritten
@@ -38,6 +39,8 @@ type Sequence struct {
 	epoch    uint64  // of the namespace, when the entries were last looked at
 	segs     []watched
 	keepAt   int // see Keep; 0 for none
+	state    []byte
+	restored bool // state is that behind the committed positions
 	closed   bool
 }
 
@@ -114,6 +117,7 @@ func (q *Sequence) Commit(ids []int32) error {
 	}
 	first := len(q.ids) / BlockTokens
 	q.ids = append(q.ids, ids...)
+	q.restored = q.restored && len(ids) == 0
 	for b := first; (b+1)*BlockTokens <= len(q.ids); b++ {
 		q.seal(b)
 		q.markKept(b)
@@ -178,7 +182,7 @@ func (q *Sequence) markKept(b int) {
 
 // Match resets the sequence to the longest stored prefix of ids and returns its length: blocks of its own, blocks in the
 // index, and at the first block that is not there the rows of the one that shares most tokens; of these, as many as leave the
-// windowed layers all rows that they need to go on. Logits need at least one
+// windowed layers all rows that they need to go on, and with a state as many as end at a snapshot of it, which State returns. Logits need at least one
 // token to compute: pass all ids but the last. An uncommitted reservation is dropped, and so is an unflushed tail that is not a prefix of ids.
 // Damaged blocks shorten the result. The error wraps ErrClosed or ErrNoMemory; the sequence is then usable, and Len says how long.
 func (q *Sequence) Match(ids []int32) (reused int, err error) {
@@ -190,11 +194,19 @@ func (q *Sequence) Match(ids []int32) (reused int, err error) {
 			return len(q.ids), err
 		}
 	}
-	if err := q.Truncate(commonPrefix(q.ids, ids)); err != nil && !errors.Is(err, ErrLost) {
+	own, end, restored := -1, commonPrefix(q.ids, ids), q.restored
+	if end == len(q.ids) {
+		own = end
+	}
+	if err := q.truncate(end); err != nil && !errors.Is(err, ErrLost) {
 		return len(q.ids), err
 	}
 	kept := len(q.ids)
 	err = q.extend(ids)
+	if q.ns.lay.state != nil {
+		err = errors.Join(err, q.settle(own, restored))
+		kept = min(kept, len(q.ids))
+	}
 	q.ns.stats.reusedTokens.Add(uint64(len(q.ids)))
 	q.ns.stats.matchedFromStore.Add(uint64(len(q.ids) - kept))
 	return len(q.ids), err
@@ -242,7 +254,7 @@ func (q *Sequence) extend(ids []int32) error {
 		err = q.extendTail(ids)
 	}
 	if end := q.usable(len(q.ids)); end < len(q.ids) { // a tail was not there after all
-		if e := q.Truncate(end); !errors.Is(e, ErrLost) {
+		if e := q.truncate(end); !errors.Is(e, ErrLost) {
 			err = errors.Join(err, e)
 		}
 	}
@@ -363,7 +375,7 @@ func (n *Namespace) copyTail(dst []byte, source *block, length int) error {
 }
 
 // Truncate forgets the positions from n on, and any reservation. Rows of a sealed block that stay are copied to a private
-// one. The error wraps ErrReserve (n > Len) or ErrNoMemory (the sequence is unchanged), ErrLost (it then ends before n: see Len) or
+// one. With a state the sequence ends at a snapshot, which State returns. The error wraps ErrReserve (n > Len) or ErrNoMemory (the sequence is unchanged), ErrLost (it then ends before n: see Len) or
 // ErrClosed.
 func (q *Sequence) Truncate(n int) error {
 	if q.closed {
@@ -372,6 +384,14 @@ func (q *Sequence) Truncate(n int) error {
 	if n < 0 || n > len(q.ids) {
 		return fmt.Errorf("%w: truncate to %d, have %d", ErrReserve, n, len(q.ids))
 	}
+	if q.ns.lay.state != nil && n < len(q.ids) {
+		return q.goBack(n)
+	}
+	return q.truncate(n)
+}
+
+// truncate is Truncate for the rows alone.
+func (q *Sequence) truncate(n int) error {
 	if end := q.usable(n); end < n {
 		return q.lose(n, end, errNoWindow)
 	}
@@ -396,6 +416,7 @@ func (q *Sequence) Truncate(n int) error {
 	for len(q.entries) > keep {
 		q.drop(len(q.entries) - 1)
 	}
+	q.restored = q.restored && n == len(q.ids)
 	q.ids = q.ids[:n]
 	q.reserved = n
 	q.keepAt = min(q.keepAt, n)

@@ -5,6 +5,7 @@ import "sync/atomic"
 // Stats are counters since the store was opened, or the namespace made.
 type Stats struct {
 	Blocks        int   // in the index
+	States        int   // snapshots in the index
 	UsedBytes     int64 // allocated on disk for segments, of all namespaces
 	SealedBlocks  uint64
 	StoredBlocks  uint64 // FULL blocks written
@@ -59,6 +60,6 @@ func (n *Namespace) Stats() Stats {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	s.Blocks = len(n.blocks)
+	s.Blocks, s.States = len(n.blocks), len(n.states)
 	return s
 }

@@ -258,6 +258,7 @@ func (s *Store) Stats() Stats {
 	for _, n := range s.namespaces {
 		n.mu.Lock()
 		st.Blocks += len(n.blocks)
+		st.States += len(n.states)
 		n.mu.Unlock()
 	}
 	return st

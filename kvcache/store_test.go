@@ -119,7 +119,7 @@ func TestOtherModelsFindNothing(t *testing.T) {
 	other[2].K = quant.KVInt8
 	for name, n := range map[string]func() (*Namespace, error){
 		"fingerprint": func() (*Namespace, error) { return s.Namespace(Fingerprint{9}, nil, toyGeometry) },
-		"geometry":    func() (*Namespace, error) { return s.Namespace(toyPrint, nil, Geometry{other}) },
+		"geometry":    func() (*Namespace, error) { return s.Namespace(toyPrint, nil, Geometry{Layers: other}) },
 	} {
 		ns, err := n()
 		if err != nil {

@@ -3,6 +3,7 @@ package kvcache
 import (
 	"errors"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"kvasir/platform"
@@ -25,6 +26,7 @@ type NamespaceSurvey struct {
 	Stored
 	Segments  int
 	Blocks    int
+	States    int   // snapshots of recurrent states
 	Tokens    int   // in these blocks
 	Bytes     int64 // of its segment files
 	LiveBytes int64 // of these, in slots that hold a block
@@ -76,9 +78,10 @@ func (s *Store) survey(st Stored) NamespaceSurvey {
 		return v
 	}
 	defer n.closeFiles()
-	v.Segments, v.Blocks, v.SetAside = len(n.disk.segments), len(n.blocks), n.disk.setAside
+	v.Segments, v.Blocks, v.SetAside = len(n.disk.segments)+len(n.disk.states), len(n.blocks), n.disk.setAside
 	for _, b := range n.blocks {
 		v.Tokens += len(b.ids)
+		v.LiveBytes += int64(n.lay.slotBytes - b.seg.holes[b.slot].n)
 	}
 	v.Pins = n.Pins()
 	n.mu.Lock()
@@ -87,7 +90,9 @@ func (s *Store) survey(st Stored) NamespaceSurvey {
 	if back := n.lastUse(); !back.IsZero() {
 		v.LastUse = back
 	}
-	v.LiveBytes = int64(v.Blocks) * int64(n.lay.slotBytes)
+	if v.States = len(n.states); v.States > 0 {
+		v.LiveBytes += int64(v.States) * int64(n.lay.state.slotBytes)
+	}
 	return v
 }
 
@@ -139,9 +144,9 @@ func (n *Namespace) closeFiles() error {
 		return nil
 	}
 	var errs []error
-	for _, seg := range n.disk.segments {
+	for _, seg := range slices.Concat(n.disk.segments, n.disk.states) {
 		errs = append(errs, seg.close())
 	}
-	n.disk.segments = nil
+	n.disk.segments, n.disk.states = nil, nil
 	return errors.Join(errs...)
 }

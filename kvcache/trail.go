@@ -49,9 +49,12 @@ func trailOf(c *Conversation, root Hash) trail {
 	return w.trail
 }
 
-// has reports whether a block of these ids below parent lies on the trail.
+// has reports whether a block of these ids below parent lies on the trail; without ids, parent.
 func (t trail) has(parent *Hash, ids []int32) bool {
-	follow := t[*parent]
+	follow, on := t[*parent]
+	if len(ids) == 0 {
+		return on
+	}
 	i, _ := slices.BinarySearchFunc(follow, ids, slices.Compare) // what begins with ids is not before ids
 	return i < len(follow) && commonPrefix(follow[i], ids) == len(ids)
 }
@@ -67,7 +70,11 @@ func (w *trailWalk) push(ids []int32) {
 	w.ids = append(w.ids, ids...)
 	w.turns = append(w.turns, len(w.ids))
 	for len(w.hashes)*BlockTokens <= len(w.ids) {
-		w.hashes = append(w.hashes, w.note(BlockTokens))
+		h := w.note(BlockTokens)
+		w.hashes = append(w.hashes, h)
+		if _, on := w.trail[h]; !on {
+			w.trail[h] = nil // also if nothing follows: a snapshot may be here
+		}
 	}
 }
 

@@ -21,6 +21,14 @@ func (lay *layout) seenFrom(n int) int {
 	return max(n-lay.window+1, 0) / BlockTokens
 }
 
+// kept returns how many tokens behind the window planes are kept all the same.
+func (lay *layout) kept() int {
+	if lay.state != nil {
+		return keepTokens + keepForState
+	}
+	return keepTokens
+}
+
 // usable returns the largest length up to n at which a path can go on, when has says which blocks have their windowed planes.
 func (lay *layout) usable(n int, has func(block int) bool) int {
 	for {
@@ -86,7 +94,7 @@ func (q *Sequence) giveBack() {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for i := range min(n.lay.seenFrom(len(q.ids)-keepTokens), len(q.entries)) {
+	for i := range min(n.lay.seenFrom(len(q.ids)-n.lay.kept()), len(q.entries)) {
 		e := &q.entries[i]
 		if e.windowless || e.block == nil || e.block.seg != nil || e.block.refs > 1 {
 			continue

@@ -16,6 +16,8 @@ const (
 	// keepTokens is how far behind the window planes are kept all the same: a process that resumes has up to 64 tokens
 	// less than the one that ended, and one token is always computed again.
 	keepTokens = 2 * BlockTokens
+	// keepForState comes on top where there is a state: it goes on at a snapshot, of which there should be one every 256 tokens.
+	keepForState = 4 * BlockTokens
 	// extentBytes is what a file system may count for keeping the list of a file's pieces.
 	extentBytes = 64 << 10
 	// punchBatch bounds what one pass does.
@@ -146,7 +148,7 @@ func (n *Namespace) writeFlags(b *block) error {
 }
 
 // punchable returns blocks, at most limit, whose windowed planes take space that no path needs: those with planes at least a
-// window and keepTokens behind every place where a path goes on or may do so: its end, where two paths part, the end of a pinned one, and what is marked. A
+// window and layout.kept behind every place where a path goes on or may do so: its end, where two paths part, the end of a pinned one, and what is marked. A
 // place that is not on the disk yet does not count: after a power cut the end would be an earlier one. Needs n.mu and syncMu.
 func (n *Namespace) punchable(limit int) []*block {
 	unsynced := map[*block]bool{}
@@ -187,7 +189,7 @@ func (n *Namespace) punchable(limit int) []*block {
 		}
 		switch {
 		case !b.full() || b.seg == nil || b.seg.failed || b.refs > 0 || b.holds > 0 || b.seg.holes[b.slot].n > 0:
-		case b.windowless || b.keep != none && b.keep >= end+n.lay.window-1+keepTokens:
+		case b.windowless || b.keep != none && b.keep >= end+n.lay.window-1+n.lay.kept():
 			found = append(found, b)
 		}
 	}

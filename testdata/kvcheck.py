@@ -10,7 +10,7 @@ import hashlib, json, os, re, stat, struct, sys
 
 KIB, MIB = 1 << 10, 1 << 20
 HEADERS, STRIDE, BLOCK = 64 * KIB, 4096, 64          # section 5: header table, header stride; section 1: tokens of a block
-FULL, PACKED = 1, 2
+FULL, PACKED, STATE = 1, 2, 3
 ELEM = {1: (1, 2), 2: (2, 0)}                        # row format: bytes of an element, bytes of a scale
 
 TABLE = []
@@ -62,7 +62,9 @@ class Geometry:
     def __init__(self, recipe):
         need(len(recipe) >= 4, "recipe size")
         n = u16(recipe, 0)
-        need(1 <= n <= 512 and len(recipe) == 4 + 16 * n, "recipe size")
+        self.state = u32(recipe, 4 + 16 * n) if len(recipe) == 4 + 16 * n + 8 else 0
+        need(1 <= n <= 512 and len(recipe) == 4 + 16 * n + (8 if self.state else 0), "recipe size")
+        need(self.state <= 1 << 30 and not (self.state and u32(recipe, 4 + 16 * n + 4)), "recipe state")
         self.hash, self.layers = H(b"kvasir kv recipe 1\n", recipe), n
         rows = [struct.unpack_from("<HHBBHII", recipe, 4 + 16 * i) for i in range(n)]
         need(all(h > 0 and d > 0 and k in ELEM and v in ELEM for h, d, k, v, *_ in rows), "recipe heads or formats")
@@ -84,6 +86,9 @@ class Geometry:
         self.slot = -(-at // (16 * KIB)) * 16 * KIB
         need(self.payload <= 1 << 30, "recipe too large")
 
+    def slots(self, kind):                           # of a segment: bytes of a slot, of its payload
+        return (self.slot, self.payload) if kind == 1 else (-(-self.state // (16 * KIB)) * 16 * KIB, self.state)
+
 
 def read_meta(path):
     b, size = read(path, 2 * MIB + 1)
@@ -99,7 +104,7 @@ def read_meta(path):
 
 # ---- section 5: segments; section 6: headers and payloads ----
 
-def superblock(b, size, fp, g):
+def superblock(b, size, fp, g, kind):
     for at in (0, 61440):
         s = b[at:at + 4096]
         if len(s) == 4096 and s[:8] == b"KVSEG1\r\n" and u16(s, 8) == 1 and u32(s, 12) == 0x01020304 \
@@ -109,33 +114,39 @@ def superblock(b, size, fp, g):
         raise Bad("no good superblock")
     n = u32(s, 104)
     need(s[32:64] == fp and s[64:96] == g.hash, "another model or recipe")
-    need(s[144] == 1, "kind")
+    need(s[144] == kind, "kind")
     need(1 <= n <= 4096, "slot count")
     data = -(-(HEADERS + STRIDE * n) // (16 * KIB)) * 16 * KIB
-    need(struct.unpack_from("<QIIQQQ", s, 96) == (g.slot, n, STRIDE, HEADERS, data, g.payload), "sizes or offsets")
-    need(size == data + n * g.slot, "file size")
+    need(struct.unpack_from("<QIIQQQ", s, 96) == (g.slots(kind)[0], n, STRIDE, HEADERS, data, g.slots(kind)[1]), "sizes or offsets")
+    need(size == data + n * g.slots(kind)[0], "file size")
     return s[16:32], n, data
 
 
 class Block:
-    def __init__(self, h, uuid, slot, g):            # rule R5
+    def __init__(self, h, uuid, slot, g, kind):      # rule R5
         need(h[:8] == b"KVSLOT1\n" and u16(h, 8) == 1, "magic or version")
         need(crc32c(h[:11] + bytes([h[11] & ~2 | 1]) + h[12:4092]) == u32(h, 4092), "header checksum")
         self.kind, self.flags, self.n = h[10], h[11], u16(h, 12)
-        need(self.kind == FULL and self.n == BLOCK or self.kind == PACKED and 1 <= self.n < BLOCK, "kind or tokens")
-        need(u16(h, 14) == g.layers, "layers")
+        if kind == 2:
+            need(self.kind == STATE and self.n < BLOCK, "kind or tokens")
+        else:
+            need(self.kind == FULL and self.n == BLOCK or self.kind == PACKED and 1 <= self.n < BLOCK, "kind or tokens")
+        need(u16(h, 14) == (g.layers if kind == 1 else 1), "layers")
         self.windows = self.flags & 1 == 1
         need(self.windows or self.kind == FULL and any(g.windowed), "flags")
         need(h[16:32] == uuid and u32(h, 32) == slot, "another place")
         self.pos, self.seq = u32(h, 36), u64(h, 40)
         need(self.pos % BLOCK == 0 and self.pos <= 2**31 - 1 - 64, "first position")
-        need(u64(h, 48) == self.n * (g.payload // BLOCK), "payload size")
+        need(u64(h, 48) == (g.state if kind == 2 else self.n * (g.payload // BLOCK)), "payload size")
         self.parent, self.path, self.ids = h[64:96], h[96:128], h[128:128 + 4 * self.n]
-        need(self.path == H(b"kvasir kv block 1\n", self.parent, struct.pack("<I", self.n), self.ids), "path hash")
+        need(self.path == H(b"kvasir kv block 1\n" if kind == 1 else b"kvasir kv state 1\n", self.parent, struct.pack("<I", self.n), self.ids), "path hash")
         self.crcs = struct.unpack_from("<512I", h, 1024)
         self.slot = slot
 
     def verify(self, f, data, g):                    # rule R9: the layers whose checksum is wrong and that the block cannot do without
+        if self.kind == STATE:
+            f.seek(data + self.slot * g.slots(2)[0])
+            return [0] * (crc32c(f.read(g.state), crc32c(self.path[:8] + struct.pack("<II", self.slot, 0))) != self.crcs[0])
         f.seek(data + self.slot * g.slot)
         b, per = f.read(self.n * (g.payload // BLOCK)), g.payload // BLOCK
         bad = []
@@ -158,7 +169,7 @@ class Block:
 
 
 def namespace(path):
-    out = {"segments": 0, "slots": 0, "full": 0, "packed": 0, "tokens": 0, "windowless": 0, "ignored": [], "dropped": []}
+    out = {"segments": 0, "slots": 0, "full": 0, "packed": 0, "tokens": 0, "windowless": 0, "states": 0, "ignored": [], "dropped": []}
     try:
         fp, g = read_meta(os.path.join(path, "META"))
         want = "m-" + H(b"kvasir kv namespace 1\n", fp, g.hash)[:8].hex()
@@ -172,12 +183,13 @@ def namespace(path):
         return None
 
     for name in sorted(os.listdir(path)):
-        if not re.fullmatch(r"kv-[0-9]{6,}\.seg", name):
+        if not re.fullmatch(r"(kv|st)-[0-9]{6,}\.seg" if g.state else r"kv-[0-9]{6,}\.seg", name):
             continue
+        kind = 1 if name[:2] == "kv" else 2
         file = os.path.join(path, name)
         try:
             b, size = read(file, HEADERS + STRIDE * 4096)
-            uuid, n, data = superblock(b, size, fp, g)
+            uuid, n, data = superblock(b, size, fp, g, kind)
         except (Bad, OSError) as e:
             out["ignored"].append({"segment": name, "why": str(e)})
             continue
@@ -188,12 +200,13 @@ def namespace(path):
             if not h.rstrip(b"\0"):
                 continue                             # never written
             try:
-                blk = Block(h, uuid, slot, g)
+                blk = Block(h, uuid, slot, g, kind)
             except Bad as e:
                 out["dropped"].append({"segment": name, "slot": slot, "why": str(e)})
                 continue
             blk.file, blk.data = name, data
             blocks.append(blk)
+    states, blocks = [b for b in blocks if b.kind == STATE], [b for b in blocks if b.kind != STATE]
     kept, reserve = {}, {}                           # by path hash
     for b in sorted(blocks, key=lambda b: (b.pos, not b.windows, -b.seq, b.file, b.slot)):
         p = kept.get(b.parent)
@@ -232,6 +245,21 @@ def namespace(path):
         out["full" if b.kind == FULL else "packed"] += 1
         out["tokens"] += b.n
         out["windowless"] += not b.windows
+    seen = set()
+    for b in sorted(states, key=lambda b: (b.pos, not b.windows, -b.seq, b.file, b.slot)):      # R13
+        p = kept.get(b.parent)
+        if b.pos and not (p and p.kind == FULL and p.pos + BLOCK == b.pos):
+            drop(b, "no parent")
+        elif b.path in seen:
+            drop(b, "duplicate")
+        else:
+            seen.add(b.path)
+            with open(os.path.join(path, b.file), "rb") as f:
+                bad = b.parent in lost or b.verify(f, b.data, g)
+            if bad:
+                drop(b, "its path is lost, or its checksum")
+            else:
+                out["states"] += 1
     return out
 
 

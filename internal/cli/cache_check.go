@@ -24,6 +24,7 @@ type checkJSON struct {
 	Files    int           `json:"files"`
 	Bytes    int64         `json:"bytes"`
 	Blocks   int           `json:"blocks"`
+	States   int           `json:"states"` // snapshots of recurrent states
 	Sessions int           `json:"sessions"`
 	Clean    bool          `json:"clean"`
 	Findings []findingJSON `json:"findings"`
@@ -54,7 +55,7 @@ func (a *app) cacheCheck(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	j := checkJSON{home, checked.Files, checked.Bytes, checked.Blocks, checked.Sessions, checked.Damaged() == 0, []findingJSON{}}
+	j := checkJSON{home, checked.Files, checked.Bytes, checked.Blocks, checked.States, checked.Sessions, checked.Damaged() == 0, []findingJSON{}}
 	for _, f := range checked.Findings {
 		j.Findings = append(j.Findings, findingJSON{f.File, f.Lost, f.Why.Error(), f.Damage})
 	}

@@ -31,6 +31,7 @@ type gcJSON struct {
 	Segments   int      `json:"segments"`
 	Blocks     int      `json:"blocks"`
 	Files      []string `json:"files"`
+	Punched    int64    `json:"punched_bytes"` // of these freed, rows that no sliding window reaches
 	FreedBytes int64    `json:"freed_bytes"`
 	UsedBytes  int64    `json:"used_bytes"`
 	MaxBytes   int64    `json:"max_bytes"`
@@ -64,7 +65,7 @@ func (a *app) cacheGC(c *cli.Context) error {
 			return gcError(home, err)
 		}
 	}
-	j := gcJSON{dry, freed.Evicted.Segments, freed.Evicted.Blocks, freed.Files, freed.Bytes, freed.Used, freed.MaxBytes, freed.Kept}
+	j := gcJSON{dry, freed.Evicted.Segments, freed.Evicted.Blocks, freed.Files, freed.Punched, freed.Bytes, freed.Used, freed.MaxBytes, freed.Kept}
 	if asJSON {
 		j.Files, j.LeftAlone = append([]string{}, j.Files...), append([]string{}, j.LeftAlone...)
 		return a.printJSON(j, false)
@@ -97,6 +98,9 @@ func (a *app) printGC(j *gcJSON) error {
 	}
 	if j.Segments > 0 {
 		fmt.Fprintf(a.out, "%sevicted: %d segments with %d blocks\n", would, j.Segments, j.Blocks)
+	}
+	if j.Punched > 0 {
+		fmt.Fprintf(a.out, "given back of sliding windows: %s\n", bytesText(j.Punched))
 	}
 	_, err := fmt.Fprintf(a.out, "%s %sfreed, %s left of at most %s\n", bytesText(j.FreedBytes), would, bytesText(j.UsedBytes), bytesText(j.MaxBytes))
 	return err

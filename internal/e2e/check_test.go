@@ -19,6 +19,7 @@ type checked struct {
 	Files    int    `json:"files"`
 	Bytes    int64  `json:"bytes"`
 	Blocks   int    `json:"blocks"`
+	States   int    `json:"states"`
 	Sessions int    `json:"sessions"`
 	Clean    bool   `json:"clean"`
 	Findings []struct {
