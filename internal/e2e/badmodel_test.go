@@ -43,7 +43,7 @@ func refused(t *testing.T, path string, patterns ...string) {
 	t.Helper()
 	home := t.TempDir()
 	for _, args := range [][]string{{"run", "-n", "2", "-m", path, "hello"}, {"chat", "-n", "2", "-m", path}} {
-		r := kvasir.say(t, home, "hello\n", args...)
+		r, peak := kvasir.peak(t, home, "hello\n", args...)
 		if r.code != 3 || r.out != "" && strings.TrimSpace(r.out) != "" {
 			t.Errorf("%s: expected exit code 3 and nothing on stdout\n%v", args[0], r)
 		}
@@ -58,8 +58,8 @@ func refused(t *testing.T, path string, patterns ...string) {
 				t.Errorf("%s: stderr does not match %q\n%v", args[0], p, r)
 			}
 		}
-		if r.maxRSS > maxBadRSS || r.took > maxBadTime {
-			t.Errorf("%s: %d MiB, %v; expected at most %d MiB and %v", args[0], r.maxRSS>>20, r.took, maxBadRSS>>20, maxBadTime)
+		if peak > maxBadRSS || r.took > maxBadTime {
+			t.Errorf("%s: %d MiB, %v; expected at most %d MiB and %v", args[0], peak>>20, r.took, maxBadRSS>>20, maxBadTime)
 		}
 	}
 }
@@ -198,10 +198,10 @@ func TestTruncatedModels(t *testing.T) {
 		if err := os.WriteFile(path, good[:n], 0o644); err != nil {
 			t.Fatal(err)
 		}
-		r := kvasir.in(t, t.TempDir(), "run", "-n", "2", "-m", path, "hello")
+		r, peak := kvasir.peak(t, t.TempDir(), "", "run", "-n", "2", "-m", path, "hello")
 		if r.code != 3 || r.out != "" || len(r.lines()) != 1 || !strings.Contains(r.err, filepath.Base(path)) ||
-			!strings.Contains(r.err, "truncated") && !strings.Contains(r.err, "limit exceeded") || r.maxRSS > maxBadRSS || r.took > maxBadTime {
-			t.Errorf("cut to %d of %d bytes: %d MiB, %v", n, len(good), r.maxRSS>>20, r)
+			!strings.Contains(r.err, "truncated") && !strings.Contains(r.err, "limit exceeded") || peak > maxBadRSS || r.took > maxBadTime {
+			t.Errorf("cut to %d of %d bytes: %d MiB, %v", n, len(good), peak>>20, r)
 		}
 	}
 }

@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -31,7 +30,12 @@ var work string
 // kvasir is the program under test: $KVASIR_BINARY, or what TestMain builds.
 var kvasir program
 
-func TestMain(m *testing.M) { os.Exit(testMain(m)) }
+func TestMain(m *testing.M) {
+	if len(os.Args) > 3 && os.Args[1] == measureVerb {
+		os.Exit(measure(os.Args[2], os.Args[3:]))
+	}
+	os.Exit(testMain(m))
+}
 
 func testMain(m *testing.M) int {
 	var err error
@@ -87,7 +91,6 @@ func (p program) command(ctx context.Context, env []string, args ...string) *exe
 type result struct {
 	out, err string
 	code     int // -1 if a signal ended it
-	maxRSS   int64
 	took     time.Duration
 }
 
@@ -121,9 +124,6 @@ func (p program) call(t testing.TB, env []string, stdin string, args ...string) 
 		t.Fatalf("%q: %v, %v", args, err, ctx.Err())
 	}
 	r := result{out: out.String(), err: stderr.String(), code: c.ProcessState.ExitCode(), took: time.Since(start)}
-	if u, ok := c.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		r.maxRSS = int64(u.Maxrss) * 1024
-	}
 	if strings.Contains(r.err, "panic:") || strings.Contains(r.err, "goroutine ") {
 		t.Errorf("%q: the program crashed\n%v", args, r)
 	}
