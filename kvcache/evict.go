@@ -37,16 +37,33 @@ func (s *Store) makeRoom(n *Namespace) bool {
 	s.evictMu.Lock()
 	defer s.evictMu.Unlock()
 	own, have := n.oldest()
-	if s.couldHold(n.lay) {
-		if v := s.oldestSegment(n); v.seg != nil && (!have || v.used < own) {
-			if err := v.ns.removeSegment(v.seg); err == nil {
-				return true
-			} else if !errors.Is(err, errSegmentUsed) {
-				v.ns.disk.fail(err)
-			}
-		}
+	return s.removeOlder(n.lay, n, own, have) || n.evict()
+}
+
+// makeStateRoom is makeRoom for a snapshot of n: what may go is another snapshot of n, or a whole segment, of its own rows too. Rows
+// without a snapshot behind them are of no use after a restart, so that rows that came first do not keep the first snapshot out.
+func (s *Store) makeStateRoom(n *Namespace) bool {
+	s.evictMu.Lock()
+	defer s.evictMu.Unlock()
+	own, have := n.oldestState()
+	return s.removeOlder(n.lay.state, nil, own, have) || n.evictState()
+}
+
+// removeOlder removes the segment, in any namespace but one, that was used longest ago, if there is nothing of the caller's own that was
+// used before it, and if a segment of this layout then has room. It reports whether it did. Needs evictMu.
+func (s *Store) removeOlder(lay *layout, but *Namespace, own int64, have bool) bool {
+	if !s.couldHold(lay) {
+		return false
 	}
-	return n.evict()
+	v := s.oldestSegment(but)
+	if v.seg == nil || have && v.used >= own {
+		return false
+	}
+	err := v.ns.removeSegment(v.seg)
+	if err != nil && !errors.Is(err, errSegmentUsed) {
+		v.ns.disk.fail(err)
+	}
+	return err == nil
 }
 
 // oldest returns when the least recently used leaf that may be evicted was used.

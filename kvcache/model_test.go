@@ -137,11 +137,14 @@ func randomIDs(r *rand.Rand, n int) []int32 {
 	return ids
 }
 
-// checkIndex asserts what must always hold between operations.
-func checkIndex(t interface {
+// reporter is what takes findings: a test, or what checks many images for one.
+type reporter interface {
 	Helper()
 	Errorf(format string, args ...any)
-}, n *Namespace) {
+}
+
+// checkIndex asserts what must always hold between operations.
+func checkIndex(t reporter, n *Namespace) {
 	t.Helper()
 	if n.disk == nil {
 		return

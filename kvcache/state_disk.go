@@ -84,7 +84,7 @@ func (n *Namespace) writeState(s *state, data []byte) error {
 	return err
 }
 
-// takeStateSlot returns a free slot for s: one that is there, one of a new segment, or that of the snapshot used longest ago.
+// takeStateSlot returns a free slot for s: one that is there, one of a new segment, or one for which others were evicted.
 func (n *Namespace) takeStateSlot(s *state) (*segment, uint32, error) {
 	for {
 		n.mu.Lock()
@@ -100,7 +100,7 @@ func (n *Namespace) takeStateSlot(s *state) (*segment, uint32, error) {
 		}
 		n.mu.Unlock()
 		err := n.disk.growStates(n)
-		if err != nil && (n.disk.broken.Load() || !n.evictState()) {
+		if err != nil && (n.disk.broken.Load() || !n.disk.store.makeStateRoom(n)) {
 			return nil, 0, err
 		}
 	}
@@ -131,7 +131,26 @@ func (d *disk) growStates(n *Namespace) error {
 func (n *Namespace) evictState() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	var oldest *state
+	oldest := n.stateToEvict()
+	if oldest != nil {
+		n.dropState(oldest)
+	}
+	return oldest != nil
+}
+
+// oldestState returns when the snapshot that evictState would drop was used.
+func (n *Namespace) oldestState() (used int64, ok bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	s := n.stateToEvict()
+	if s == nil {
+		return 0, false
+	}
+	return s.used, true
+}
+
+// stateToEvict needs n.mu.
+func (n *Namespace) stateToEvict() (oldest *state) {
 	before := func(a, b *state) bool {
 		if pinned := a.parent.kept > 0; pinned != (b.parent.kept > 0) {
 			return !pinned
@@ -143,11 +162,7 @@ func (n *Namespace) evictState() bool {
 			oldest = s
 		}
 	}
-	if oldest == nil {
-		return false
-	}
-	n.dropState(oldest)
-	return true
+	return oldest
 }
 
 // readState copies a snapshot to dst and compares its checksum. One that is damaged leaves the index.

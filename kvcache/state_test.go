@@ -130,7 +130,7 @@ func stateSegment(t testing.TB, m *memfs.FS) string {
 }
 
 // checkStates asserts what holds of snapshots between operations.
-func checkStates(t testing.TB, n *Namespace) {
+func checkStates(t reporter, n *Namespace) {
 	t.Helper()
 	checkIndex(t, n)
 	n.mu.Lock()
@@ -150,7 +150,7 @@ func checkStates(t testing.TB, n *Namespace) {
 			t.Errorf("snapshot %+v", s)
 		}
 		if s.parent.ids != nil && n.blocks[s.parent.hash] != s.parent {
-			t.Error("a snapshot without a path")
+			t.Errorf("a snapshot without a path")
 		}
 	}
 	if n.disk == nil {
@@ -306,6 +306,44 @@ func TestStatesInMemoryAreBounded(t *testing.T) {
 	checkStates(t, n)
 	must(t, h.q.Close())
 	must(t, n.Close())
+}
+
+// A store that rows have filled makes room for snapshots: without them the rows of a hybrid are of no use to the next process.
+func TestStatesMakeRoom(t *testing.T) {
+	for name, fill := range map[string]func(s *Store, n *Namespace) *Namespace{
+		"rows of another model": func(s *Store, _ *Namespace) *Namespace {
+			other, err := s.Namespace(Fingerprint{9}, nil, toyGeometry)
+			must(t, err)
+			return other
+		},
+		"rows of its own": func(_ *Store, n *Namespace) *Namespace { return n },
+	} {
+		m := memfs.New()
+		opt := testOptions()
+		opt.MaxBytes, opt.segmentSlots = 1<<20, 6
+		s, n := openStates(t, m, opt)
+		rows := fill(s, n)
+		for i := range 40 {
+			q := rows.NewSequence(nil)
+			compute(t, q, tokens(300, 10+int32(i)), 300)
+			must(t, q.Close())
+		}
+		if room := opt.MaxBytes - s.Stats().UsedBytes; room > segmentBytes(n.lay.state, 1) || s.Stats().EvictedBlocks == 0 {
+			t.Fatalf("%s: %d bytes of room are left", name, room)
+		}
+		ids := tokens(300, 1)
+		h := &hybrid{q: n.NewSequence(nil)}
+		h.extend(t, ids)
+		checkStates(t, n)
+		h.close(t)
+		if real := onDisk(t, m); real > opt.MaxBytes {
+			t.Errorf("%s: %d bytes on the disk, the limit is %d", name, real, opt.MaxBytes)
+		}
+		must(t, s.Close())
+		if got := foundStates(t, m, ids); got != 300 {
+			t.Errorf("%s: taken up at %d, want 300", name, got)
+		}
+	}
 }
 
 // Any damage to a snapshot, its header or its segment is a miss: the next earlier one serves, never a wrong one.
