@@ -76,7 +76,7 @@ func (c *crashChecker) check(m *memfs.FS, e *expectation, number int) (problems 
 		held = append(held, c.pin(ns, t, e)...)
 	}
 	for _, n := range ns {
-		checkIndex(c, n)
+		checkStates(c, n)
 	}
 	t, in, stored := c.further(sessions, ns, e, found, number)
 	for _, q := range held {
@@ -84,7 +84,7 @@ func (c *crashChecker) check(m *memfs.FS, e *expectation, number int) (problems 
 		c.must(q.Close(), "close")
 	}
 	for _, n := range ns {
-		checkIndex(c, n)
+		checkStates(c, n)
 	}
 	c.bounds(m, store, e)
 	c.must(store.Close(), "close the store")
@@ -113,7 +113,7 @@ func (c *crashChecker) check(m *memfs.FS, e *expectation, number int) (problems 
 // compare is invariant I1.
 func (c *crashChecker) compare(q *Sequence, what string) {
 	if at := c.rows.wrong(q); at >= 0 {
-		c.fail("wrong KV: rows of %s, in the block at %d of %d, are not those of their tokens", what, at, q.Len())
+		c.fail("wrong KV: rows of %s, in the block at %d of %d, are not those of their tokens, or the state is not", what, at, q.Len())
 	}
 }
 
@@ -428,6 +428,9 @@ func (c *crashChecker) further(sessions *Sessions, ns [2]*Namespace, e *expectat
 		c.rows.write(q, ids, at, n)
 		c.must(q.Commit(ids[at:at+n]), "commit")
 	}
+	if q.ns.lay.state != nil {
+		c.must(q.PutState(c.rows.state(q, q.ids)), "take a snapshot")
+	}
 	c.compare(q, "a path after a further turn")
 	err = q.Flush()
 	if err != nil && !errors.Is(err, ErrFull) {
@@ -437,6 +440,11 @@ func (c *crashChecker) further(sessions *Sessions, ns [2]*Namespace, e *expectat
 	stored = err == nil
 	for _, entry := range q.entries {
 		stored = stored && (entry.block == nil || entry.block.seg != nil && !entry.block.dropped)
+	}
+	if b := q.Len() / BlockTokens; q.ns.lay.state != nil {
+		parent := q.parent(b)
+		s := q.ns.states[stateHash(&parent.hash, q.ids[b*BlockTokens:])]
+		stored = stored && s != nil && s.seg != nil
 	}
 	c.must(q.Close(), "close")
 	c.must(j.Close(), "close the journal")

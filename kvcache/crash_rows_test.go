@@ -7,12 +7,15 @@ import (
 	"kvasir/quant"
 )
 
-// crashGeometry has two layers whose payload takes three pages: small enough for a hundred thousand images, and enough to be torn. The second
+// crashLayers are two layers whose payload takes three pages: small enough for a hundred thousand images, and enough to be torn. The second
 // page is the hole that the window leaves.
-var crashGeometry = Geometry{Layers: []Layer{
+var crashLayers = []Layer{
 	{NKVHeads: 2, HeadDim: 8, K: quant.KVInt8, V: quant.KVInt8},
 	{NKVHeads: 1, HeadDim: 48, K: quant.KVInt8, V: quant.KVInt8, Window: 20},
-}}
+}
+
+// crashGeometries are those of the two models: the second one has a state of two pages as well.
+var crashGeometries = [2]Geometry{{Layers: crashLayers}, {Layers: crashLayers, StateBytes: 6000}}
 
 // rowMaker makes and checks the rows of crash tests: each a function of namespace, salt, the path of ids up to its token, layer, head and
 // side, so that rows of anything else are noticed. It keeps the blocks it made. Not safe for concurrent use.
@@ -79,9 +82,20 @@ func (s *rowMaker) write(q *Sequence, ids []int32, from, n int) {
 	}
 }
 
-// wrong returns the first position of q whose block has rows that are not those of its tokens, or -1: invariant I1.
+// state returns what the recurrent layers hold behind a path.
+func (s *rowMaker) state(q *Sequence, ids []int32) []byte {
+	b := make([]byte, q.ns.lay.geometry.StateBytes)
+	rowOf(b, s.digests(q, ids)[len(ids)-1], len(ids), 1, K)
+	return b
+}
+
+// wrong returns the first position of q whose block has rows that are not those of its tokens, its length if the state to go on from is not that
+// of its tokens, or -1: invariant I1.
 func (s *rowMaker) wrong(q *Sequence) int {
 	digests, lay := s.digests(q, q.ids), q.ns.lay
+	if state := q.State(); state != nil && !bytes.Equal(state, s.state(q, q.ids)) {
+		return len(q.ids)
+	}
 	for b := range (len(q.ids) + BlockTokens - 1) / BlockTokens {
 		end := min((b+1)*BlockTokens, len(q.ids))
 		want, n := s.block(lay, digests[b*BlockTokens:end]), end-b*BlockTokens

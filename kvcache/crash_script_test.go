@@ -24,6 +24,7 @@ type dialogue struct {
 	open    bool      // generated tokens go to the last turn
 	journal *Journal  // nil: closed
 	seq     *Sequence // of the path of all turns, or of a part of it; nil: closed
+	behind  []int32   // the path whose recurrent state is known, as an engine does; nil: none
 	states  []dialogueState
 	claims  []kvClaim
 	pins    []pinState
@@ -56,7 +57,8 @@ type kvClaim struct {
 	ns          int
 	salt        []byte
 	ids         []int32
-	kill, power int // tokens
+	kill, power int    // tokens
+	snapshot    *state // that they need
 }
 
 const forever = math.MaxInt
@@ -98,7 +100,7 @@ func startStore(fsys vfs.FS, opt Options) (*Store, [2]*Namespace, error) {
 	s, err := Open(fsys, "/home", opt)
 	for i := range ns {
 		if err == nil {
-			ns[i], err = s.Namespace(crashPrints[i], []byte("toy model"), crashGeometry)
+			ns[i], err = s.Namespace(crashPrints[i], []byte("toy model"), crashGeometries[i])
 		}
 	}
 	return s, ns, err
@@ -177,20 +179,87 @@ func (w *world) claim(t *dialogue, flushed bool) {
 		return n.lay.usable(tokens, func(b int) bool { return !t.seq.entries[b].block.windowless })
 	}
 	stored = usable(stored)
-	earlier := 0
+	found, earlier := stored, 0
+	var snapshot *state
 	if last := len(t.claims) - 1; last >= 0 && t.claims[last].to == forever {
-		earlier = usable(min(t.claims[last].power, stored))
+		earlier = t.claims[last].power
+	}
+	if n.lay.state != nil {
+		if snapshot = lastSnapshot(t.seq, stored); snapshot == nil {
+			found = 0
+		} else {
+			found = snapshot.pos()
+		}
+		if earlier > stored {
+			earlier = 0
+		}
+	} else {
+		earlier = usable(min(earlier, stored))
 	}
 	n.mu.Unlock()
-	c := kvClaim{from: w.now(), to: forever, ns: t.ns, salt: t.salt, ids: slices.Clone(t.seq.ids[:stored]), kill: stored}
+	c := kvClaim{from: w.now(), to: forever, ns: t.ns, salt: t.salt, ids: slices.Clone(t.seq.ids[:stored]), kill: found, snapshot: snapshot}
 	if last := len(t.claims) - 1; last >= 0 && t.claims[last].to == forever {
 		c.power = earlier
 		t.claims[last].to = c.from
 	}
 	if flushed {
-		c.power = stored
+		c.power = found
+		if n.lay.state != nil && found > 0 {
+			w.did["durable snapshot"]++
+		}
 	}
 	t.claims = append(t.claims, c)
+}
+
+// lastSnapshot returns the stored snapshot at which a path of n positions will be taken up, if there is one. Its rows of the window are kept:
+// no script goes as far beyond it as it takes to lose them. Needs n.mu.
+func lastSnapshot(q *Sequence, n int) (last *state) {
+	for b := n / BlockTokens; b >= 0 && last == nil; b-- {
+		node := q.ns.node(q.parent(b))
+		if node == nil {
+			continue
+		}
+		for _, s := range node.states {
+			end := b*BlockTokens + len(s.ids)
+			if end <= n && s.seg != nil && !s.seg.failed && slices.Equal(s.ids, q.ids[b*BlockTokens:end]) && (last == nil || last.pos() < end) {
+				last = s
+			}
+		}
+	}
+	return last
+}
+
+// disclaim ends, as of the call before what was just done, the claims whose snapshot it has taken for another one: rows are held, snapshots are not.
+func (w *world) disclaim(begun int) {
+	for _, t := range w.talks {
+		if last := len(t.claims) - 1; last >= 0 && t.claims[last].to == forever && t.claims[last].snapshot != nil && t.claims[last].snapshot.dropped {
+			t.claims[last].to = begun
+		}
+	}
+}
+
+// put takes a snapshot of the state, as an engine does now and then.
+func (w *world) put(t *dialogue) {
+	if t.seq.ns.lay.state == nil || t.seq.Len() == 0 {
+		return
+	}
+	begun := w.now()
+	w.must(t.seq.PutState(w.rows.state(t.seq, t.seq.ids)))
+	w.disclaim(begun)
+	w.did["snapshot"]++
+}
+
+// took follows a call that may have moved the sequence: its state is known, either from a snapshot or because it is where it was.
+func (w *world) took(t *dialogue) {
+	switch {
+	case t.seq.ns.lay.state == nil:
+		return
+	case t.seq.State() != nil:
+		w.did["restored snapshot"]++
+	case t.seq.Len() > 0 && !slices.Equal(t.behind, t.seq.ids):
+		w.must(fmt.Errorf("%s: at %d tokens without a state, which is known behind %d", t.name, t.seq.Len(), len(t.behind)))
+	}
+	t.behind = slices.Clone(t.seq.ids)
 }
 
 // unclaim ends the claim on the path: the next call may shorten or give up the sequence.
@@ -216,8 +285,9 @@ func (w *world) match(t *dialogue) {
 func (w *world) compute(t *dialogue) {
 	ids := t.ids()
 	for t.seq.Len() < len(ids) {
-		n := min(1+w.r.IntN(130), len(ids)-t.seq.Len())
+		begun, n := w.now(), min(1+w.r.IntN(130), len(ids)-t.seq.Len())
 		err := t.seq.Reserve(n)
+		w.took(t)
 		if errors.Is(err, ErrLost) && w.faulty {
 			w.unclaim(t)
 			continue
@@ -226,12 +296,21 @@ func (w *world) compute(t *dialogue) {
 		at := t.seq.Len()
 		w.rows.write(t.seq, ids, at, n)
 		w.must(t.seq.Commit(ids[at : at+n]))
+		t.behind = slices.Clone(t.seq.ids)
+		if w.r.IntN(2) == 0 {
+			w.put(t)
+		}
+		w.disclaim(begun)
+	}
+	if w.r.IntN(3) == 0 {
+		w.put(t)
 	}
 	w.checkRows(t)
 	w.claim(t, false)
 }
 
 func (w *world) checkRows(t *dialogue) {
+	w.took(t)
 	if at := w.rows.wrong(t.seq); at >= 0 {
 		w.must(fmt.Errorf("%s: rows of the block at %d are not those of its tokens", t.name, at))
 	}
@@ -303,14 +382,14 @@ func (w *world) create(t *dialogue) bool {
 	}
 	w.must(err)
 	t.turns, t.open, t.journal, t.ns, t.salt = nil, false, j, 0, nil
-	if w.r.IntN(4) == 0 {
+	if w.r.IntN(3) == 0 {
 		t.ns = 1
 	}
 	if w.r.IntN(4) == 0 {
 		t.salt = []byte("other user")
 	}
 	w.note(t, true, true)
-	t.seq = w.ns[t.ns].NewSequence(t.salt)
+	t.seq, t.behind = w.ns[t.ns].NewSequence(t.salt), nil
 	if err := j.Model(ModelRecord{Fingerprint: crashPrints[t.ns], Name: "toy"}); err != nil {
 		w.failed(t, err)
 	}
@@ -438,7 +517,7 @@ func (w *world) close(t *dialogue) bool {
 		w.unclaim(t)
 		w.must(t.seq.Close())
 	}
-	t.journal, t.seq = nil, nil
+	t.journal, t.seq, t.behind = nil, nil, nil
 	return true
 }
 
@@ -497,7 +576,7 @@ func (w *world) pin(t *dialogue) bool {
 		return true
 	}
 	p := pinState{pinned: err == nil, sure: w.done(err), ns: t.ns}
-	if p.pinned {
+	if p.pinned && w.ns[t.ns].lay.state == nil { // with a state, a path is found as far as its last snapshot, and those are not pinned
 		p.ids = slices.Clone(t.seq.ids[:t.seq.usable(n/BlockTokens*BlockTokens)])
 	}
 	w.notePin(t, p)
@@ -631,7 +710,7 @@ func (w *world) restart(kill bool) {
 			if t.seq != nil {
 				_ = t.seq.Close()
 			}
-			t.journal, t.seq = nil, nil
+			t.journal, t.seq, t.behind = nil, nil, nil
 		}
 	}
 	if err := w.store.Close(); err != nil && !kill && !w.faulty {
@@ -728,8 +807,11 @@ func (w *world) run(n int, faults bool) {
 			if at -= a.weight; at >= 0 {
 				continue
 			}
-			w.actions = append(w.actions, fmt.Sprintf("%d: %s %s", w.now(), a.name, t.name))
-			if a.do(w, t) {
+			begun := w.now()
+			w.actions = append(w.actions, fmt.Sprintf("%d: %s %s", begun, a.name, t.name))
+			did := a.do(w, t)
+			w.disclaim(begun)
+			if did {
 				done++
 				w.did[a.name]++
 			} else {

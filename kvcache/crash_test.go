@@ -55,7 +55,7 @@ func TestCrashImages(t *testing.T) {
 		t.Error("the images are too tame: nothing was found, or nothing was lost")
 	}
 	if total.scripts > 5 && *crashImage < 0 && !t.Failed() {
-		want := []string{"fault", "warning", "eviction", "packed tail", "punched hole", "shared block"}
+		want := []string{"fault", "warning", "eviction", "packed tail", "punched hole", "shared block", "snapshot", "restored snapshot"}
 		for _, a := range crashActions {
 			want = append(want, a.name)
 		}
@@ -191,7 +191,7 @@ func (s *crashScript) run() {
 			if t.seq != nil {
 				_ = t.seq.Close()
 			}
-			t.journal, t.seq = nil, nil
+			t.journal, t.seq, t.behind = nil, nil, nil
 		}
 		_ = w.store.Close()
 		if m = s.crash(w, disk, noMap); m == nil {
