@@ -16,15 +16,12 @@ TEXT ·fusedMatVecQ4_0(SB), NOSPLIT, $0-72
 	MOVQ    s+40(FP), R8
 	MOVQ    nBlocks+48(FP), R9
 	MOVQ    ahead+56(FP), R10
+	MOVQ    DX, R11
 	VPXOR   Y0, Y0, Y0
 	VMOVDQU const0<>+0(SB), Y1
 	VMOVDQU const1<>+0(SB), Y2
 
 block:
-	PREFETCHT1     (R10)
-	PREFETCHT1     64(R10)
-	PREFETCHT1     128(R10)
-	ADDQ           $+144, R10
 	VBROADCASTI128 (SI), Y3
 	VBROADCASTI128 16(SI), Y4
 	VMOVDQU        2(AX), X5
@@ -35,6 +32,8 @@ block:
 	VPMADDUBSW     Y3, Y5, Y5
 	VPMADDUBSW     Y4, Y6, Y6
 	VPADDW         Y6, Y5, Y5
+	PREFETCHT1     (R10)
+	PREFETCHT1     (R11)
 	VMOVDQU        2(AX)(CX*1), X7
 	VINSERTI128    $0x01, 2(DX)(CX*1), Y7, Y7
 	VPSRLW         $0x04, Y7, Y6
@@ -46,6 +45,8 @@ block:
 	VPUNPCKLDQ     Y7, Y5, Y6
 	VPUNPCKHDQ     Y7, Y5, Y10
 	VPADDW         Y10, Y6, Y6
+	PREFETCHT1     64(R10)
+	PREFETCHT1     64(R11)
 	VMOVDQU        2(AX)(CX*2), X8
 	VINSERTI128    $0x01, 2(DX)(CX*2), Y8, Y8
 	VPSRLW         $0x04, Y8, Y10
@@ -54,6 +55,8 @@ block:
 	VPMADDUBSW     Y3, Y8, Y8
 	VPMADDUBSW     Y4, Y10, Y10
 	VPADDW         Y10, Y8, Y8
+	PREFETCHT1     128(R10)
+	PREFETCHT1     128(R11)
 	VMOVDQU        2(AX)(BX*1), X9
 	VINSERTI128    $0x01, 2(DX)(BX*1), Y9, Y9
 	VPSRLW         $0x04, Y9, Y10
@@ -88,6 +91,8 @@ block:
 	VFMADD231PS    Y3, Y4, Y0
 	ADDQ           $+18, AX
 	ADDQ           $+18, DX
+	ADDQ           $+144, R10
+	ADDQ           $+144, R11
 	ADDQ           $0x20, SI
 	ADDQ           $0x04, DI
 	ADDQ           $0x04, R8

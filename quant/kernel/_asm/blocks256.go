@@ -213,6 +213,9 @@ func scalesQ4K(r rows8) (scales, minima [2]VecVirtual) {
 	return scales, minima
 }
 
+// placeOfRow is where eightQ4K puts the scales of row j.
+func placeOfRow(j int) int { return 8 * []int{0, 1, 4, 5, 2, 3, 6, 7}[j] }
+
 func eightQ4K(r rows8, sums32 VecVirtual, memory Mem) (func(j int) func(g int) VecVirtual, VecVirtual) {
 	scales, minima := scalesQ4K(r)
 	t, u := YMM(), YMM()
@@ -247,7 +250,7 @@ func eightQ4K(r rows8, sums32 VecVirtual, memory Mem) (func(j int) func(g int) V
 	}
 	return func(j int) func(g int) VecVirtual {
 		y := YMM()
-		VPBROADCASTQ(memory.Offset(8*[]int{0, 1, 4, 5, 2, 3, 6, 7}[j]), y)
+		VPBROADCASTQ(memory.Offset(placeOfRow(j)), y)
 		return func(g int) VecVirtual { return pick(y, byteAsWord(g)) }
 	}, total
 }
@@ -291,8 +294,15 @@ func rowQ2K(r rows8, j int, sums, _ VecVirtual) (func(g int) VecVirtual, VecVirt
 	return func(g int) VecVirtual { return pick(y, word(g)) }, m
 }
 
-func rowQ3K(r rows8, j int, sums, _ VecVirtual) (func(g int) VecVirtual, VecVirtual) {
-	lo, hi, t, m := XMM(), XMM(), XMM(), YMM()
+// scalesQ3K unpacks the scales of row j to words.
+func scalesQ3K(r rows8, j int) VecVirtual {
+	m := YMM()
+	VPMOVSXBW(scaleBytesQ3K(r, j), m)
+	return m
+}
+
+func scaleBytesQ3K(r rows8, j int) VecVirtual {
+	lo, hi, t := XMM(), XMM(), XMM()
 	// Low nibbles: bytes 0-7, then the same shifted by 4. High pairs: bytes 8-11 four times, shifted by 0, 2, 4, 6.
 	VMOVQ(r.at(j, 96), lo)
 	VPSRLW(U8(4), lo, t)
@@ -304,6 +314,11 @@ func rowQ3K(r rows8, j int, sums, _ VecVirtual) (func(g int) VecVirtual, VecVirt
 	VPSLLW(U8(4), hi, hi)
 	VPOR(hi, lo, lo)
 	VPSUBB(low(byteConst(32)), lo, lo)
+	return lo
+}
+
+func rowQ3K(r rows8, j int, sums, _ VecVirtual) (func(g int) VecVirtual, VecVirtual) {
+	lo, m := scaleBytesQ3K(r, j), YMM()
 	VPMOVSXBW(lo, m)
 	VPMADDWD(sums, m, m)
 	VPSLLD(U8(2), m, m)

@@ -173,10 +173,41 @@ func tree8(add func(...Op), vector func(j int) VecVirtual) VecVirtual {
 
 // prefetch asks for n bytes at p, line by line, and moves p on.
 func prefetch(p Register, n int) {
-	for off := 0; off < n; off += 64 {
-		PREFETCHT1(Mem{Base: p, Disp: off})
-	}
+	prefetchPart(p, n, 0, 1)
 	ADDQ(I32(n), p)
+}
+
+// prefetchPart asks for part i of parts of the n bytes at p, line by line.
+func prefetchPart(p Register, n, i, parts int) {
+	lines := (n + 63) / 64
+	for line := lines * i / parts; line < lines*(i+1)/parts; line++ {
+		PREFETCHT1(Mem{Base: p, Disp: 64 * line})
+	}
+}
+
+// tileAhead asks for the memory of rows to come, as much for each block of eight rows as they have: at ahead, and once more half a tile
+// ahead of the block. A processor drops what it is asked for while too many requests are under way; eight rows at a time, what is missed is not
+// fetched of its own accord as a stream would be.
+type tileAhead struct {
+	far, near Register
+	n         int // bytes of a block of eight rows
+}
+
+func newTileAhead(rows rows8, n int) tileAhead {
+	t := tileAhead{Load(Param("ahead"), GP64()), GP64(), n}
+	MOVQ(rows.base4, t.near)
+	return t
+}
+
+// part asks for what is part i of parts, so that requests do not come all at once.
+func (t tileAhead) part(i, parts int) {
+	prefetchPart(t.far, t.n, i, parts)
+	prefetchPart(t.near, t.n, i, parts)
+}
+
+func (t tileAhead) advance() {
+	ADDQ(I32(t.n), t.far)
+	ADDQ(I32(t.n), t.near)
 }
 
 // halves8 reads one fp16 at off of each row into eight float32.

@@ -22,6 +22,10 @@ func matVec(prefix string, dot dotUse) {
 		matVec32(prefix, f, dot != dotNone)
 	}
 	for _, f := range blocks256 {
+		if w, ok := wide[f.name]; ok && dot == dotHigh {
+			matVecWide(prefix, f, w)
+			continue
+		}
 		matVec256(prefix, f, dot)
 	}
 }
@@ -43,7 +47,7 @@ func matVec32(prefix string, f block32, vnni bool) {
 		name+" sets dst[:lanes] to the first products of eight rows with a column, and prefetches 8*rowBytes at ahead.")
 	rows := newRows8(Load(Param("w"), GP64()), Load(Param("rowBytes"), GP64()))
 	q, d, s := Load(Param("q"), GP64()), Load(Param("d"), GP64()), Load(Param("s"), GP64())
-	n, ahead := Load(Param("nBlocks"), GP64()), Load(Param("ahead"), GP64())
+	n, ahead := Load(Param("nBlocks"), GP64()), newTileAhead(rows, 8*f.bytes)
 	acc := zeroYMM()
 	ones := YMM()
 	VMOVDQU(wordConst(1), ones)
@@ -55,22 +59,22 @@ func matVec32(prefix string, f block32, vnni bool) {
 	}
 
 	Label("block")
-	prefetch(ahead, 8*f.bytes)
 	var sum VecVirtual
 	switch {
 	case vnni:
-		sum = vnniSums(f, rows, q)
+		sum = vnniSums(f, rows, q, ahead)
 		if f.signed {
 			f.offset = 128
 		}
 	case f.split != nil:
-		sum = splitSums(f, rows, q, ones)
+		sum = splitSums(f, rows, q, ones, ahead)
 		if f.small {
 			VPMADDWD(ones, sum, sum)
 		}
 	default:
 		x := loadYMM(Mem{Base: q})
 		sum = tree8(VPADDD, func(j int) VecVirtual {
+			ahead.part(j, 8)
 			w := products(f.signed, f.unpack(rows, j), x)
 			VPMADDWD(ones, w, w)
 			return w
@@ -91,6 +95,7 @@ func matVec32(prefix string, f block32, vnni bool) {
 		addProduct(acc, m, halves8(rows, f.minOff), dx)
 	}
 	rows.advance(f.bytes)
+	ahead.advance()
 	ADDQ(U8(32), q)
 	ADDQ(U8(4), d)
 	ADDQ(U8(4), s)
@@ -113,7 +118,7 @@ func products(signed bool, w, x VecVirtual) VecVirtual {
 }
 
 // vnniSums forms the sums of eight rows by 8-bit dot products of unsigned codes.
-func vnniSums(f block32, rows rows8, q Register) VecVirtual {
+func vnniSums(f block32, rows rows8, q Register, ahead tileAhead) VecVirtual {
 	dot := func(w, x VecVirtual, sum VecVirtual) VecVirtual {
 		if f.signed {
 			VPXOR(byteConst(0x80), w, w)
@@ -126,7 +131,10 @@ func vnniSums(f block32, rows rows8, q Register) VecVirtual {
 	}
 	if f.split == nil {
 		x := loadYMM(Mem{Base: q})
-		return tree8(VPADDD, func(j int) VecVirtual { return dot(f.unpack(rows, j), x, nil) })
+		return tree8(VPADDD, func(j int) VecVirtual {
+			ahead.part(j, 8)
+			return dot(f.unpack(rows, j), x, nil)
+		})
 	}
 	var x [2]VecVirtual
 	for i := range x {
@@ -134,13 +142,14 @@ func vnniSums(f block32, rows rows8, q Register) VecVirtual {
 		VBROADCASTI128(Mem{Base: q, Disp: 16 * i}, x[i])
 	}
 	return tree4(VPADDD, func(j int) VecVirtual {
+		ahead.part(j, 4)
 		first, last := f.split(rows, j)
 		return dot(last, x[1], dot(first, x[0], nil))
 	})
 }
 
 // splitSums forms the sums of eight rows, two in each vector; those of a small format are pairs of words still.
-func splitSums(f block32, rows rows8, q Register, ones VecVirtual) VecVirtual {
+func splitSums(f block32, rows rows8, q Register, ones VecVirtual, ahead tileAhead) VecVirtual {
 	var x [2]VecVirtual
 	for i := range x {
 		x[i] = YMM()
@@ -151,6 +160,7 @@ func splitSums(f block32, rows rows8, q Register, ones VecVirtual) VecVirtual {
 		add = VPADDW
 	}
 	return tree4(add, func(j int) VecVirtual {
+		ahead.part(j, 4)
 		first, last := f.split(rows, j)
 		first, last = products(f.signed, first, x[0]), products(f.signed, last, x[1])
 		switch {
@@ -195,7 +205,7 @@ func matVec256(prefix string, f block256, dot dotUse) {
 		name+" sets dst[:lanes] to the first products of eight rows with a column, and prefetches 8*rowBytes at ahead.")
 	rows := newRows8(Load(Param("w"), GP64()), Load(Param("rowBytes"), GP64()))
 	q, d, s := Load(Param("q"), GP64()), Load(Param("d"), GP64()), Load(Param("s"), GP64())
-	n, ahead := Load(Param("nBlocks"), GP64()), Load(Param("ahead"), GP64())
+	n, ahead := Load(Param("nBlocks"), GP64()), newTileAhead(rows, 8*f.bytes)
 	minima := AllocLocal(8 * 32)
 	acc := AllocLocal(32)
 	for _, m := range f.masks {
@@ -215,7 +225,6 @@ func matVec256(prefix string, f block256, dot dotUse) {
 	VMOVUPS(zeroYMM(), acc)
 
 	Label("block")
-	prefetch(ahead, 8*f.bytes)
 	sums, sums32 := loadYMM(Mem{Base: s}), YMM()
 	VPMADDWD(wordConst(1), sums, sums32)
 	var rowWords func(j int) func(g int) VecVirtual
@@ -225,6 +234,7 @@ func matVec256(prefix string, f block256, dot dotUse) {
 		VMOVDQU(m, minima.Offset(64))
 	}
 	sum := tree8(VPADDD, func(j int) VecVirtual {
+		ahead.part(j, 8)
 		var words func(g int) VecVirtual
 		var m VecVirtual
 		if f.eight != nil {
@@ -293,6 +303,7 @@ func matVec256(prefix string, f block256, dot dotUse) {
 	}
 	VMOVUPS(a, acc)
 	rows.advance(f.bytes)
+	ahead.advance()
 	ADDQ(I32(256), q)
 	ADDQ(U8(4), d)
 	ADDQ(U8(32), s)
