@@ -45,7 +45,7 @@ test-arm64: ## the arm64 kernels and golden bits under qemu-user, without and wi
 	GOARCH=arm64 $(GO) test -c -o dist/arm64/ $(ARM64_PACKAGES)
 	@sh testdata/arm64.sh $(QEMU) dist/arm64 $(ARM64_PACKAGES)
 
-fuzz: ## every fuzz target for FUZZTIME each, those of kvcache for FUZZTIME_STORE
+fuzz: ## every fuzz target for FUZZTIME each, those of the store's formats for FUZZTIME_STORE
 	@sh testdata/fuzz.sh $(FUZZTIME) $(FUZZTIME_STORE)
 
 CRASH_SEED ?= 1

@@ -1,5 +1,6 @@
 #!/bin/sh
-# fuzz.sh TIME STORE_TIME: runs every fuzz target of the module for TIME, those of kvcache, whose files others write, for STORE_TIME.
+# fuzz.sh TIME STORE_TIME: runs every fuzz target of the module for TIME, and those of the store's four formats (header, META, journal and
+# export file) for STORE_TIME.
 # Go minimises what it finds for a minute by default, in which it tries nothing new: 30 tries do.
 set -eu
 out=$(mktemp)
@@ -14,11 +15,11 @@ only_deadline() {
 
 for file in $(grep -rl --include='*_test.go' '^func Fuzz' . | sort); do
 	dir=$(dirname "$file")
-	case $dir in
-	./kvcache) time=$2 ;;
-	*) time=$1 ;;
-	esac
 	for target in $(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$file"); do
+		case $target in
+		FuzzSlotHeader | FuzzMeta | FuzzJournal | FuzzArchive) time=$2 ;;
+		*) time=$1 ;;
+		esac
 		echo "== $dir $target $time"
 		rc=0
 		go test "$dir" -run '^$' -fuzz "^$target\$" -fuzztime "$time" -fuzzminimizetime 30x >"$out" 2>&1 || rc=$?
