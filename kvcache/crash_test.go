@@ -242,6 +242,7 @@ func (s *crashScript) crash(w *world, d *crashfs.Disk, noMap bool) (next *memfs.
 			fs.NoMap = noMap
 			opt := w.opt
 			opt.Random = &randomReader{n: byte(s.number)}
+			opt.Warn = nil // the script's own counts what the script is told
 			job := crashJob{number: s.number, fs: fs, expect: &expectation{cut, cut, c.Kill, w.talks, opt, w.cut || !c.Kill}}
 			if c.Short {
 				job.expect.done--
