@@ -153,7 +153,11 @@ func (w *world) checkWarnings() {
 
 // note records the state of a conversation after a call that has returned.
 func (w *world) note(t *dialogue, exists, durable bool) {
-	t.states = append(t.states, dialogueState{w.now(), exists, false, slices.Clone(t.turns), t.ns, t.salt, durable})
+	s := dialogueState{from: w.now(), exists: exists, ns: t.ns, salt: t.salt, durable: durable}
+	if exists {
+		s.turns = slices.Clone(t.turns) // else those of a call that failed, at times
+	}
+	t.states = append(t.states, s)
 }
 
 // noteAbsent records that a conversation does not exist, before it is made. If its removal failed half-way it may come back.
