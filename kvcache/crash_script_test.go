@@ -57,8 +57,13 @@ type kvClaim struct {
 	ns          int
 	salt        []byte
 	ids         []int32
-	kill, power int    // tokens
-	snapshot    *state // that they need
+	kill, power tokensFound
+}
+
+// tokensFound is a length, and the snapshot that finding it depends on; nil: none.
+type tokensFound struct {
+	n        int
+	snapshot *state
 }
 
 const forever = math.MaxInt
@@ -183,36 +188,45 @@ func (w *world) claim(t *dialogue, flushed bool) {
 		return n.lay.usable(tokens, func(b int) bool { return !t.seq.entries[b].block.windowless })
 	}
 	stored = usable(stored)
-	found, earlier := stored, 0
-	var snapshot *state
-	if last := len(t.claims) - 1; last >= 0 && t.claims[last].to == forever {
-		earlier = t.claims[last].power
+	found, earlier := tokensFound{n: stored}, tokensFound{}
+	if c := t.claimNow(); c != nil {
+		earlier = c.power
 	}
-	if n.lay.state != nil {
-		if snapshot = lastSnapshot(t.seq, stored); snapshot == nil {
-			found = 0
-		} else {
-			found = snapshot.pos()
-		}
-		if earlier > stored {
-			earlier = 0
-		}
+	if n.lay.state == nil {
+		earlier.n = usable(min(earlier.n, stored))
 	} else {
-		earlier = usable(min(earlier, stored))
+		found = tokensFound{}
+		if s := lastSnapshot(t.seq, stored); s != nil {
+			found = tokensFound{s.pos(), s}
+		}
+		if earlier.n > stored {
+			earlier = tokensFound{}
+		}
 	}
 	n.mu.Unlock()
-	c := kvClaim{from: w.now(), to: forever, ns: t.ns, salt: t.salt, ids: slices.Clone(t.seq.ids[:stored]), kill: found, snapshot: snapshot}
-	if last := len(t.claims) - 1; last >= 0 && t.claims[last].to == forever {
-		c.power = earlier
-		t.claims[last].to = c.from
-	}
+	w.unclaim(t)
+	c := kvClaim{from: w.now(), to: forever, ns: t.ns, salt: t.salt, ids: slices.Clone(t.seq.ids[:stored]), kill: found, power: earlier}
 	if flushed {
 		c.power = found
-		if n.lay.state != nil && found > 0 {
+		if found.snapshot != nil {
 			w.did["durable snapshot"]++
 		}
 	}
 	t.claims = append(t.claims, c)
+}
+
+// claimNow returns the claim that holds now, or nil.
+func (t *dialogue) claimNow() *kvClaim {
+	if last := len(t.claims) - 1; last >= 0 && t.claims[last].to == forever {
+		return &t.claims[last]
+	}
+	return nil
+}
+
+// dropped reports whether the store has taken a snapshot that the claim depends on for another one.
+func (c *kvClaim) dropped() bool {
+	gone := func(s *state) bool { return s != nil && s.dropped }
+	return gone(c.kill.snapshot) || gone(c.power.snapshot)
 }
 
 // lastSnapshot returns the stored snapshot at which a path of n positions will be taken up, if there is one. Its rows of the window are kept:
@@ -236,8 +250,8 @@ func lastSnapshot(q *Sequence, n int) (last *state) {
 // disclaim ends, as of the call before what was just done, the claims whose snapshot it has taken for another one: rows are held, snapshots are not.
 func (w *world) disclaim(begun int) {
 	for _, t := range w.talks {
-		if last := len(t.claims) - 1; last >= 0 && t.claims[last].to == forever && t.claims[last].snapshot != nil && t.claims[last].snapshot.dropped {
-			t.claims[last].to = begun
+		if c := t.claimNow(); c != nil && c.dropped() {
+			c.to = begun
 		}
 	}
 }
@@ -268,8 +282,8 @@ func (w *world) took(t *dialogue) {
 
 // unclaim ends the claim on the path: the next call may shorten or give up the sequence.
 func (w *world) unclaim(t *dialogue) {
-	if last := len(t.claims) - 1; last >= 0 && t.claims[last].to == forever {
-		t.claims[last].to = w.now()
+	if c := t.claimNow(); c != nil {
+		c.to = w.now()
 	}
 }
 
