@@ -358,7 +358,11 @@ func (k *checker) journals() error {
 			return nil
 		}
 		for _, g := range c.Gaps {
-			k.find(Finding{file, fmt.Sprintf("session %q: records %d to %d", c.Name, g.AfterSeq+1, g.ToSeq-1),
+			lost := fmt.Sprintf("session %q: records %d to %d", c.Name, g.AfterSeq+1, g.ToSeq-1)
+			if g.ToSeq == 0 {
+				lost = fmt.Sprintf("session %q: records from %d on", c.Name, g.AfterSeq+1)
+			}
+			k.find(Finding{file, lost,
 				fmt.Errorf("%d bytes at %d hold no valid record", g.Bytes, g.Off), true})
 		}
 		found := len(c.Gaps) > 0

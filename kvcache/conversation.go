@@ -30,6 +30,7 @@ type Conversation struct {
 	unit      int64  // end of the last record with which a sync was due
 	doubt     int64  // and of the one before: what follows may be in memory alone, if that sync failed
 	tail      bool   // there is something other than zeros behind end
+	unread    bool   // the search for records behind end was given up: nobody knows what stands there
 	cut       bool   // the records end in a turn that a gap has cut
 	open      bool   // TOKENS that follow belong to the last turn
 	forgotten []forgotten
@@ -68,10 +69,10 @@ type ModelRecord struct {
 	Settings    []byte // the caller's
 }
 
-// Gap is a range of the journal that holds no valid record though it should.
+// Gap is a range of the journal that holds no valid record though it should, or in which the search for one was given up.
 type Gap struct {
 	Off, Bytes      int64
-	AfterSeq, ToSeq uint64 // the valid records around it
+	AfterSeq, ToSeq uint64 // the valid records around it; ToSeq is 0 where the search was given up
 }
 
 // IDs returns the token ids of all turns, one after the other.
@@ -133,7 +134,7 @@ func readConversation(file vfs.File) (*Conversation, error) {
 	r := &replay{c: c, open: noTurn}
 	defer r.finish()
 	for off := int64(recordsOff); ; {
-		kind, body, next, err := w.record(off, &c.id, c.seq, false, &fuel)
+		kind, body, next, err := w.record(off, &c.id, c.seq, c.seq+1, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -144,6 +145,12 @@ func readConversation(file vfs.File) (*Conversation, error) {
 			}
 			if off, err = w.findRecord(from, &c.id, c.seq, &fuel); err != nil {
 				return nil, err
+			}
+			if off < 0 && fuel < 0 {
+				c.unread = true
+				c.Gaps = append(c.Gaps, Gap{from, size - from, c.seq, 0})
+				r.cut()
+				return c, nil
 			}
 			if off < 0 {
 				return c, nil
@@ -188,22 +195,23 @@ func readJournalHead(w *window) (fileID, error) {
 	return fileID{}, errors.Join(causes...)
 }
 
-// record returns the valid record at off: in order (seq follows last), or, in a search, any with a higher seq. kind 0: there is none.
-func (w *window) record(off int64, id *fileID, last uint64, search bool, fuel *int64) (kind uint8, body []byte, next int64, err error) {
+// record returns the valid record at off whose seq is above last and at most upTo. kind 0: there is none. fuel, if not nil, pays for
+// its checksum.
+func (w *window) record(off int64, id *fileID, last, upTo uint64, fuel *int64) (kind uint8, body []byte, next int64, err error) {
 	le := binary.LittleEndian
 	b, err := w.at(off, recordHead)
 	if err != nil || len(b) < recordHead {
 		return 0, nil, 0, err
 	}
 	n, seq := le.Uint32(b), le.Uint64(b[8:])
-	if n > maxRecordBytes || b[16] == 0 || seq <= last || !search && seq != last+1 || search && seq > last+1<<32 {
+	if n > maxRecordBytes || b[16] == 0 || seq <= last || seq > upTo {
 		return 0, nil, 0, nil
 	}
 	whole := recordBytes(int(n))
 	if int64(whole) > w.size-off {
 		return 0, nil, 0, nil
 	}
-	if search {
+	if fuel != nil {
 		if *fuel -= int64(whole); *fuel < 0 {
 			return 0, nil, 0, nil
 		}
@@ -218,9 +226,10 @@ func (w *window) record(off int64, id *fileID, last uint64, search bool, fuel *i
 	return b[16], record[recordHead:], off + int64(whole), nil
 }
 
-// findRecord returns the offset of the next valid record from off on, or -1.
-func (w *window) findRecord(off int64, id *fileID, last uint64, fuel *int64) (int64, error) {
-	for ; off+recordHead <= w.size && *fuel >= 0; off += 8 {
+// findRecord returns the offset of the next valid record behind a gap that begins at from, or -1. Then fuel is negative if the search
+// was given up.
+func (w *window) findRecord(from int64, id *fileID, last uint64, fuel *int64) (int64, error) {
+	for off := from; off+recordHead <= w.size && *fuel >= 0; off += 8 {
 		b, err := w.at(off, recordHead)
 		if err != nil {
 			return -1, err
@@ -228,7 +237,8 @@ func (w *window) findRecord(off int64, id *fileID, last uint64, fuel *int64) (in
 		if b[16] == 0 && binary.LittleEndian.Uint64(b[8:]) == 0 {
 			continue
 		}
-		kind, _, _, err := w.record(off, id, last, true, fuel)
+		lost := uint64(off-from) / minRecordBytes // records that the gap has room for, at most
+		kind, _, _, err := w.record(off, id, last, last+1+lost, fuel)
 		if err != nil {
 			return -1, err
 		}

@@ -15,6 +15,7 @@ const (
 	journalCopy     = 4096 // its second copy
 	recordsOff      = 8192
 	recordHead      = 17 // len, crc, seq, type
+	minRecordBytes  = 24 // of the smallest record in the file
 	journalExtent   = 64 << 10
 	maxRecordBytes  = 16 << 20
 	maxJournalBytes = 1 << 30

@@ -146,7 +146,8 @@ func neverBegun(f vfs.File) bool {
 }
 
 // Open opens a session to go on with it, and returns what it holds so far. An incomplete last turn is still open: further Tokens
-// belong to it. The error wraps ErrName, ErrNoSession, ErrJournal, vfs.ErrLocked...
+// belong to it. A journal in which the search for records was given up is not opened, since going on would overwrite what it did not
+// find. The error wraps ErrName, ErrNoSession, ErrJournal, vfs.ErrLocked...
 func (s *Sessions) Open(name string) (*Journal, *Conversation, error) {
 	f, err := s.openLocked(name)
 	if err != nil {
@@ -183,6 +184,9 @@ func (s *Sessions) resume(f vfs.File, name string) (*Journal, *Conversation, err
 	c, err := s.read(f, name)
 	if err != nil {
 		return nil, nil, err
+	}
+	if c.unread { // clearTail would overwrite turns that may be good
+		return nil, nil, fmt.Errorf("%w: records behind turn %d cannot be told from the damage there; what stands before can be forked", ErrJournal, c.Sound)
 	}
 	s.makeBallast()
 	j := &Journal{sessions: s, file: f, id: c.id, seq: c.seq, end: c.end, size: c.FileSize, digest: sha256.New(), nTurns: len(c.Turns)}

@@ -357,14 +357,14 @@ def journal(path):
         raise Bad("no good file header" if begun else "no session")
     fid, end, fuel = h[16:32], len(b.rstrip(b"\0")), 64 * size
 
-    def record(at, seq, search):
-        """The valid record at an offset: seq, type, payload, offset of the next; or None."""
+    def record(at, seq, search, missing=0):
+        """The valid record at an offset, before which at most some are missing: seq, type, payload, offset of the next; or None."""
         nonlocal fuel
         if at + 17 > size:
             return None
         n, got = u32(b, at), u64(b, at + 8)
         after = at + (17 + n + 7 & ~7)
-        if n > 16 * MIB or b[at + 16] == 0 or after > size or not seq < got <= (seq + (1 << 32) if search else seq + 1):
+        if n > 16 * MIB or b[at + 16] == 0 or after > size or not seq < got <= seq + 1 + missing:
             return None
         if search:
             fuel -= after - at
@@ -378,13 +378,16 @@ def journal(path):
     while at < end:                                  # J1
         r = record(at, seq, False)
         if not r:                                    # J2
+            gap = at
             while not r and at < end and fuel >= 0:
-                r = record(at, seq, True)
+                r = record(at, seq, True, (at - gap) // 24)
                 at += 8
-            if not r:
+            if not r and fuel >= 0:
                 break
             gaps += 1
             talk.gap()
+            if not r:
+                break
         seq, records, at = r[0], records + 1, r[3]
         try:
             talk.apply(r[1], Cursor(r[2]))
