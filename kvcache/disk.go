@@ -251,7 +251,7 @@ func (n *Namespace) takeSlot() (*segment, uint32, uint64, error) {
 		if n.disk.broken.Load() {
 			return nil, 0, 0, err
 		}
-		if !n.disk.store.makeRoom(n) {
+		if !n.disk.store.makeRoom(n, err) {
 			n.disk.full.Store(true)
 			return nil, 0, 0, err
 		}
@@ -299,10 +299,7 @@ func (d *disk) grow(n *Namespace) error {
 func (d *disk) newSegment(lay *layout, fp Fingerprint, name string) (*segment, error) {
 	var slots int
 	claimed, err := d.store.claim(func(room int64) int64 {
-		if slots = newSegmentSlots(lay, room); d.store.opt.segmentSlots > 0 {
-			slots = min(slots, d.store.opt.segmentSlots)
-		}
-		if slots == 0 {
+		if slots = d.store.newSlots(lay, room); slots == 0 {
 			return 0
 		}
 		return segmentBytes(lay, slots)
@@ -322,6 +319,7 @@ func (d *disk) newSegment(lay *layout, fp Fingerprint, name string) (*segment, e
 		}
 		return nil, err
 	}
+	d.store.regained()
 	return seg, nil
 }
 

@@ -31,28 +31,34 @@ func (n *Namespace) idle(b *block) {
 	}
 }
 
-// makeRoom evicts what was used least recently so that n may find a slot, and reports whether it did: a leaf of n, whose slot is
-// free at once, or a segment of another namespace, whose space is.
-func (s *Store) makeRoom(n *Namespace) bool {
+// makeRoom evicts what was used least recently so that n may find a slot, which it did not for that cause, and reports whether it did:
+// a leaf of n, whose slot is free at once, or, unless n has not even tried for space, a segment of another namespace.
+func (s *Store) makeRoom(n *Namespace, cause error) bool {
 	s.evictMu.Lock()
 	defer s.evictMu.Unlock()
 	own, have := n.oldest()
-	return s.removeOlder(n.lay, n, own, have) || n.evict()
+	if cause != errFullNow && s.removeOlder(n.lay, n, own, have, cause) {
+		n.disk.full.Store(false)
+		return true
+	}
+	return n.evict()
 }
 
 // makeStateRoom is makeRoom for a snapshot of n: what may go is another snapshot of n, or a whole segment, of its own rows too. Rows
 // without a snapshot behind them are of no use after a restart, so that rows that came first do not keep the first snapshot out.
-func (s *Store) makeStateRoom(n *Namespace) bool {
+func (s *Store) makeStateRoom(n *Namespace, cause error) bool {
 	s.evictMu.Lock()
 	defer s.evictMu.Unlock()
 	own, have := n.oldestState()
-	return s.removeOlder(n.lay.state, nil, own, have) || n.evictState()
+	return s.removeOlder(n.lay.state, nil, own, have, cause) || n.evictState()
 }
 
 // removeOlder removes the segment, in any namespace but one, that was used longest ago, if there is nothing of the caller's own that was
-// used before it, and if a segment of this layout then has room. It reports whether it did. Needs evictMu.
-func (s *Store) removeOlder(lay *layout, but *Namespace, own int64, have bool) bool {
-	if !s.couldHold(lay) {
+// used before it, if a segment of this layout then has room, and if what was removed before has helped. It reports whether it did.
+// Needs evictMu.
+func (s *Store) removeOlder(lay *layout, but *Namespace, own int64, have bool, cause error) bool {
+	room, ok := s.mayRemove(lay, cause)
+	if !ok || !s.couldHold(lay) {
 		return false
 	}
 	v := s.oldestSegment(but)
@@ -62,6 +68,9 @@ func (s *Store) removeOlder(lay *layout, but *Namespace, own int64, have bool) b
 	err := v.ns.removeSegment(v.seg)
 	if err != nil && !errors.Is(err, errSegmentUsed) {
 		v.ns.disk.fail(err)
+	}
+	if err == nil {
+		s.noteRemoved(v.bytes, room)
 	}
 	return err == nil
 }

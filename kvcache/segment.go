@@ -95,6 +95,15 @@ func newSegmentSlots(lay *layout, room int64) int {
 	return int(max(count, 0))
 }
 
+// newSlots is newSegmentSlots within the store's options.
+func (s *Store) newSlots(lay *layout, room int64) int {
+	slots := newSegmentSlots(lay, room)
+	if s.opt.segmentSlots > 0 {
+		slots = min(slots, s.opt.segmentSlots)
+	}
+	return slots
+}
+
 // createSegment makes a segment in tmpDir and moves it to dir/name. Durable when it returns.
 func (d *disk) createSegment(lay *layout, fp Fingerprint, name string, slotCount int) (*segment, error) {
 	sb := superblock{fp: fp, recipe: lay.recipeHash, slotCount: slotCount, created: d.store.opt.Now().UnixNano()}

@@ -100,7 +100,7 @@ func (n *Namespace) takeStateSlot(s *state) (*segment, uint32, error) {
 		}
 		n.mu.Unlock()
 		err := n.disk.growStates(n)
-		if err != nil && (n.disk.broken.Load() || !n.disk.store.makeStateRoom(n)) {
+		if err != nil && (n.disk.broken.Load() || !n.disk.store.makeStateRoom(n, err)) {
 			return nil, 0, err
 		}
 	}

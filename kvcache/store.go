@@ -71,6 +71,7 @@ type Store struct {
 	mu         sync.Mutex // guards what follows; taken before the locks of namespaces
 	complete   bool       // every namespace on disk is open
 	used       int64      // bytes of all segment files
+	removed    regain
 	status     Status
 	warned     map[string]bool
 	namespaces []*Namespace
@@ -345,7 +346,7 @@ func (s *Store) claim(size func(room int64) int64) (int64, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := size(min(s.opt.MaxBytes-s.used, space.Free-max(s.opt.MinFree, 0)))
+	n := size(s.room(space.Free))
 	s.used += n
 	return n, nil
 }

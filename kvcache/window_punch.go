@@ -261,6 +261,7 @@ func (n *Namespace) refill() error {
 		return err
 	}
 	n.putHollow(seg, slot, span{})
+	d.store.regained()
 	return nil
 }
 
