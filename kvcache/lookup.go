@@ -89,7 +89,7 @@ func storedPath(fsys vfs.FS, dir string, lay *layout, fp Fingerprint, ids []int3
 		return 0
 	}
 	for _, name := range names {
-		if strings.HasPrefix(name, "kv-") && strings.HasSuffix(name, ".seg") {
+		if _, ok := segmentNumber(name); ok {
 			eachHeader(fsys, filepath.Join(dir, name), lay, fp, func(h *slotHeader, _ int64) {
 				if other := have[h.hash]; other == nil || h.before(other) {
 					have[h.hash] = h

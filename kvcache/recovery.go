@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"kvasir/internal/failpoint"
@@ -31,7 +32,7 @@ func (d *disk) recover(n *Namespace, inputs []byte) error {
 		if !ok {
 			continue
 		}
-		d.next = max(d.next, number+1)
+		d.next = nextNumber(d.next, number)
 		seg, blocks, err := d.openSlots(n.lay, n.fp, name)
 		if isNotExist(err) {
 			continue // removed since by the process that writes, beside which we only read
@@ -66,13 +67,27 @@ func (d *disk) openSlots(lay *layout, fp Fingerprint, name string) (*segment, []
 	return seg, blocks, nil
 }
 
-// segmentNumber returns the number in the name of a KV segment.
-func segmentNumber(name string) (number int, ok bool) {
-	_, err := fmt.Sscanf(name, "kv-%06d.seg", &number)
-	return number, err == nil && segmentName(number) == name
+func segmentName(number int) string { return fmt.Sprintf("kv-%06d.seg", number) }
+
+// segmentNumber is the inverse of segmentName.
+func segmentNumber(name string) (number int, ok bool) { return numberIn(name, "kv-", segmentName) }
+
+// numberIn returns the number with which name makes this very file name.
+func numberIn(file, prefix string, name func(int) string) (number int, ok bool) {
+	digits := strings.TrimSuffix(strings.TrimPrefix(file, prefix), ".seg")
+	n, err := strconv.ParseUint(digits, 10, 31)
+	return int(n), err == nil && name(int(n)) == file
 }
 
-func segmentName(number int) string { return fmt.Sprintf("kv-%06d.seg", number) }
+// nextNumber returns the number of the segment that is made next, when there is one of that number. A name that is far away from those
+// that we give is not counted from: there might be no number behind it.
+func nextNumber(next, number int) int {
+	const far = 1 << 30
+	if number >= far {
+		return next
+	}
+	return max(next, number+1)
+}
 
 // checkMeta applies rule R3, and writes META and the directory where there is neither.
 func (d *disk) checkMeta(n *Namespace, inputs []byte) error {

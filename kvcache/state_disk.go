@@ -13,8 +13,7 @@ func stateSegmentName(number int) string { return fmt.Sprintf("st-%06d.seg", num
 
 // stateSegmentNumber is the inverse of stateSegmentName.
 func stateSegmentNumber(name string) (number int, ok bool) {
-	_, err := fmt.Sscanf(name, "st-%06d.seg", &number)
-	return number, err == nil && stateSegmentName(number) == name
+	return numberIn(name, "st-", stateSegmentName)
 }
 
 // of returns the layout of the segment file of that name; nil for other files.
@@ -248,7 +247,7 @@ func (d *disk) recoverStates(n *Namespace, names []string) {
 		if !ok {
 			continue
 		}
-		d.nextState = max(d.nextState, number+1)
+		d.nextState = nextNumber(d.nextState, number)
 		seg, slots, err := d.openSlots(n.lay.state, n.fp, name)
 		if isNotExist(err) {
 			continue

@@ -183,7 +183,8 @@ def namespace(path):
         return None
 
     for name in sorted(os.listdir(path)):
-        if not re.fullmatch(r"(kv|st)-[0-9]{6,}\.seg" if g.state else r"kv-[0-9]{6,}\.seg", name):
+        m = re.fullmatch(r"(kv|st)-([0-9]{6}|[1-9][0-9]{6,9})\.seg", name)
+        if not m or m[1] == "st" and not g.state or int(m[2]) >= 1 << 31:
             continue
         kind = 1 if name[:2] == "kv" else 2
         file = os.path.join(path, name)
