@@ -108,9 +108,13 @@ func (w *window) at(off int64, n int) ([]byte, error) {
 			w.buf = make([]byte, want)
 		}
 		w.buf, w.off = w.buf[:want], off
-		if got, err := w.file.ReadAt(w.buf, off); err != nil && !(errors.Is(err, io.EOF) && got == want) {
+		got, err := w.file.ReadAt(w.buf, off)
+		if err != nil && !errors.Is(err, io.EOF) {
 			w.buf = w.buf[:0]
 			return nil, err
+		}
+		if got < want { // who writes it has cut zeros off meanwhile
+			w.buf, w.size, n = w.buf[:got], off+int64(got), min(n, got)
 		}
 	}
 	return w.buf[off-w.off:][:n], nil
@@ -216,7 +220,7 @@ func (w *window) record(off int64, id *fileID, last, upTo uint64, fuel *int64) (
 			return 0, nil, 0, nil
 		}
 	}
-	if b, err = w.at(off, whole); err != nil {
+	if b, err = w.at(off, whole); err != nil || len(b) < whole {
 		return 0, nil, 0, err
 	}
 	record := b[:recordHead+int(n)]
@@ -233,6 +237,9 @@ func (w *window) findRecord(from int64, id *fileID, last uint64, fuel *int64) (i
 		b, err := w.at(off, recordHead)
 		if err != nil {
 			return -1, err
+		}
+		if len(b) < recordHead {
+			break
 		}
 		if b[16] == 0 && binary.LittleEndian.Uint64(b[8:]) == 0 {
 			continue

@@ -223,9 +223,27 @@ func (j *Journal) renew(from int64) error {
 		}
 	}
 	if extent := (j.end - 1) / journalExtent * journalExtent; from <= extent && extent > 0 { // the file grew meanwhile: its length too
-		return unlessFull(j.extend(j.size + 1))
+		return unlessFull(j.relength(extent + journalExtent))
 	}
 	return nil
+}
+
+// relength cuts the zeros behind at off and grows the file by an extent: with a new length the next sync cannot skip it. One that
+// cannot grow is cut behind the records, and gets its length back.
+func (j *Journal) relength(at int64) error {
+	if at >= maxJournalBytes {
+		at = j.end
+	}
+	if j.size > at {
+		if err := j.file.Truncate(at); err != nil {
+			if err = fmt.Errorf("journal truncate: %w", err); errors.Is(err, vfs.ErrNoSpace) {
+				return err
+			}
+			return j.fail(err)
+		}
+		j.size = at
+	}
+	return j.extend(min(j.size+1, maxJournalBytes))
 }
 
 func unlessFull(err error) error {
