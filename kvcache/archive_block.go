@@ -31,6 +31,22 @@ func (lay *layout) blockParts(n int, windows bool) []span {
 	return []span{planes, strips}
 }
 
+// A block without the planes of windowed layers takes more room where it is read than it has in the archive: at most so much of them is
+// left out.
+const (
+	maxLeftOut      = 64 << 10 // bytes, or
+	maxLeftOutTimes = 32       // times the payload that is there
+)
+
+// leavesOut reports whether a FULL block of this layout may stand in an archive without the planes of windowed layers.
+func (lay *layout) leavesOut() bool {
+	there := 0
+	for _, s := range lay.blockParts(BlockTokens, false) {
+		there += s.n
+	}
+	return lay.window > 0 && lay.payloadBytes-there <= max(maxLeftOut, maxLeftOutTimes*there)
+}
+
 // writeBlock writes a block of the path whose next parent is given, and returns its path hash. Planes of windowed layers that are not
 // there become zeros in payload.
 func (a *archiveWriter) writeBlock(lay *layout, parent *Hash, firstPos int, ids []int32, payload []byte, windows bool) (Hash, error) {
@@ -64,6 +80,7 @@ type archivePath struct {
 	grows bool    // the blocks say what the path is
 	n     int     // tokens of the blocks so far
 	buf   []byte  // a slot; outside the Go heap, and not more of it in memory than was read
+	dirty bool    // buf has windowed planes
 }
 
 func (p *archivePath) close() {
@@ -83,8 +100,8 @@ func (p *archivePath) next(a *archiveReader) (*archiveBlock, error) {
 	b := &archiveBlock{firstPos: int(le.Uint32(head[:])), hash: Hash(head[8:]), windows: head[6]&flagWindowPlanes != 0}
 	n := int(le.Uint16(head[4:]))
 	switch {
-	case head[6] != flagWindowPlanes && (head[6] != 0 || n != BlockTokens || p.lay.window == 0):
-		return nil, a.errorf("flags %#x, want %#x, or of 64 tokens with windowed layers 0", head[6], flagWindowPlanes)
+	case head[6] != flagWindowPlanes && (head[6] != 0 || n != BlockTokens || !p.lay.leavesOut()):
+		return nil, a.errorf("flags %#x, want %#x, or 0 for 64 tokens of which windowed layers have not too much", head[6], flagWindowPlanes)
 	case n < 1 || n > BlockTokens:
 		return nil, a.errorf("%d tokens, want 1 to %d", n, BlockTokens)
 	case b.firstPos != p.n || b.firstPos > maxArchivePosition:
@@ -127,9 +144,10 @@ func (p *archivePath) next(a *archiveReader) (*archiveBlock, error) {
 	if err := a.end(); err != nil {
 		return nil, err
 	}
-	if !b.windows {
+	if !b.windows && p.dirty {
 		p.lay.clearWindows(b.payload)
 	}
+	p.dirty = b.windows
 	for layer := range p.lay.layers {
 		got, want := p.lay.layerCRC(b.payload, n, &b.hash, noSlot, layer), le.Uint32(fixed[4*n+4*layer:])
 		if got != want {

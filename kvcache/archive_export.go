@@ -95,11 +95,9 @@ func (s *Sessions) writeStored(a *archiveWriter, info *Archive, fp Fingerprint, 
 	if err != nil {
 		return err
 	}
-	if err := a.section(tagMeta, meta); err != nil {
-		return err
+	if info.KVTokens, err = a.writeBlocks(best.lay, fp, meta, ids, best); info.KVTokens > 0 {
+		info.Fingerprint, info.Inputs, info.Geometry = fp, of.Inputs, of.Geometry
 	}
-	info.Fingerprint, info.Inputs, info.Geometry = fp, of.Inputs, of.Geometry
-	info.KVTokens, err = a.writeBlocks(best.lay, fp, ids, best)
 	return err
 }
 
@@ -133,10 +131,7 @@ func (q *Sequence) writePack(w io.Writer, created time.Time, fp Fingerprint, inp
 		err = a.section(tagText, []byte(text))
 	}
 	if err == nil {
-		err = a.section(tagMeta, encodeMeta(lay, fp, inputs))
-	}
-	if err == nil {
-		info.KVTokens, err = a.writeBlocks(lay, fp, q.ids, source)
+		info.KVTokens, err = a.writeBlocks(lay, fp, encodeMeta(lay, fp, inputs), q.ids, source)
 	}
 	if err == nil && info.KVTokens < info.Tokens {
 		err = fmt.Errorf("%w: from position %d", ErrLost, info.KVTokens)

@@ -17,8 +17,9 @@ type rowSource interface {
 	rows(firstPos int, ids []int32) (payload []byte, windows bool, err error)
 }
 
-// writeBlocks writes the rows of ids, from the first on, until source has no more, and returns how many tokens that were.
-func (a *archiveWriter) writeBlocks(lay *layout, fp Fingerprint, ids []int32, source rowSource) (int, error) {
+// writeBlocks writes meta and the rows of ids, from the first on, until source has no more that an archive takes, and returns how many
+// tokens that were. If there are none it writes nothing.
+func (a *archiveWriter) writeBlocks(lay *layout, fp Fingerprint, meta []byte, ids []int32, source rowSource) (int, error) {
 	parent, done := rootHash(fp, lay.recipeHash, nil), 0
 	for done < len(ids) {
 		next := ids[done:min(done+BlockTokens, len(ids))]
@@ -28,6 +29,14 @@ func (a *archiveWriter) writeBlocks(lay *layout, fp Fingerprint, ids []int32, so
 		}
 		if err != nil {
 			return done, err
+		}
+		if !windows && !lay.leavesOut() {
+			break
+		}
+		if done == 0 {
+			if err := a.section(tagMeta, meta); err != nil {
+				return 0, err
+			}
 		}
 		next = next[:len(payload)/lay.tokenBytes]
 		if parent, err = a.writeBlock(lay, &parent, done, next, payload, windows); err != nil {
