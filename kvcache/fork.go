@@ -45,7 +45,7 @@ func (j *Journal) copyTurns(from *Conversation, turns int) error {
 		}
 	}
 	if stillOpen := from.open && turns == len(from.Turns); j.open && !stillOpen {
-		return j.rewind(turns)
+		return j.settle()
 	}
 	return nil
 }
@@ -63,7 +63,7 @@ func (j *Journal) copyTurn(t *Turn) error {
 		return j.turn(t.At, t.Role, t.Text, t.IDs)
 	}
 	if j.open { // the turn before never came to its end: this one is not its rest
-		if err := j.rewind(j.nTurns); err != nil {
+		if err := j.settle(); err != nil {
 			return err
 		}
 	}

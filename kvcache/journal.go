@@ -161,20 +161,27 @@ func (j *Journal) Model(m ModelRecord) error {
 	return j.append(b)
 }
 
-// Rewind forgets all turns but the first n, durably. They stay in the file.
+// Rewind forgets all turns but the first n, durably, and what damage stands behind these: with n = Turns() only that. They stay in
+// the file.
 func (j *Journal) Rewind(n int) error {
 	if n < 0 || n > j.nTurns {
 		return fmt.Errorf("%w: rewind to %d turns of %d", ErrRecord, n, j.nTurns)
 	}
-	if err := j.rewind(n); err != nil {
+	op := byte(editRewind)
+	if n == j.nTurns {
+		op = editAccept
+	}
+	if err := j.edit(op, n); err != nil {
 		return err
 	}
 	return j.Sync()
 }
 
-// rewind is Rewind without the sync.
-func (j *Journal) rewind(n int) error {
-	b := binary.LittleEndian.AppendUint32(append(j.begin(recEdit), editRewind), uint32(n))
+// settle closes the open turn, without a sync. It accepts no damage.
+func (j *Journal) settle() error { return j.edit(editRewind, j.nTurns) }
+
+func (j *Journal) edit(op byte, n int) error {
+	b := binary.LittleEndian.AppendUint32(append(j.begin(recEdit), op), uint32(n))
 	if err := j.append(b); err != nil {
 		return err
 	}

@@ -31,7 +31,8 @@ const (
 	recModel   = 6
 	recEdit    = 7
 
-	editRewind = 1
+	editRewind = 1 // forgets turns
+	editAccept = 2 // likewise, and damage behind what is kept also if there are none
 )
 
 // endsUnit reports whether a record of this type is synced before the call that writes it returns.

@@ -111,9 +111,9 @@ func (r *replay) apply(kind uint8, p *payload) {
 		r.turnEnd(p)
 	case recEdit:
 		op, keep := p.u8(), p.u32()
-		if !p.bad && op == editRewind && keep <= len(c.Turns) {
+		if !p.bad && (op == editRewind || op == editAccept) && keep <= len(c.Turns) {
 			r.settle()
-			r.rewind(keep)
+			r.rewind(keep, op == editAccept)
 		}
 	}
 	if p.bad {
@@ -121,9 +121,12 @@ func (r *replay) apply(kind uint8, p *payload) {
 	}
 }
 
-// rewind forgets all turns but the first keep, and damage with them if it lies behind those (rule J9).
-func (r *replay) rewind(keep int) {
+// rewind forgets all turns but the first keep, and damage that lies behind those, if there are turns to forget or it is accepted (rule J9).
+func (r *replay) rewind(keep int, accept bool) {
 	c := r.c
+	if keep <= c.Sound && (accept || keep < len(c.Turns)) {
+		c.Damaged = false
+	}
 	if keep == len(c.Turns) {
 		return
 	}
@@ -134,9 +137,6 @@ func (r *replay) rewind(keep int) {
 	c.forgotten = append(c.forgotten, f)
 	clear(c.Turns[keep:])
 	c.Turns = c.Turns[:keep]
-	if keep <= c.Sound {
-		c.Damaged = false
-	}
 }
 
 func (r *replay) tokens(p *payload) {

@@ -199,7 +199,10 @@ func (s *Sessions) resume(f vfs.File, name string) (*Journal, *Conversation, err
 		return nil, nil, err
 	}
 	if c.cut { // a reader would drop the tokens that follow: begin afresh behind the turns that are left
-		return j, c, j.Rewind(len(c.Turns))
+		if err := j.settle(); err != nil {
+			return nil, nil, err
+		}
+		return j, c, j.Sync()
 	}
 	if c.open {
 		t := c.Turns[len(c.Turns)-1]

@@ -339,8 +339,8 @@ class Talk:
             p.take(32), p.take(p.num(2)), p.take(p.num(4))
         elif kind == 7:
             op, keep = p.num(1), p.num(4)
-            if op == 1 and keep <= len(self.turns):
-                if keep < len(self.turns) and self.sound is not None and keep <= self.sound:
+            if op in (1, 2) and keep <= len(self.turns):
+                if (keep < len(self.turns) or op == 2) and self.sound is not None and keep <= self.sound:
                     self.sound = None
                 del self.turns[keep:]
                 self.live = None

@@ -74,21 +74,32 @@ func (a *app) sessionsRewind(c *cli.Context) error {
 	if c.IsSet("last") {
 		keep = len(turns) - c.Int("last")
 	}
+	sound, accepts := len(turns), false // what stands before the damage, and whether that is to be forgotten
+	for past.Damaged && sound > 0 && turns[sound-1].Stored > past.Sound {
+		sound--
+	}
 	switch {
 	case c.IsSet("last") && c.Int("last") < 1, keep < 0, keep > len(turns):
 		err = usagef("session %q has %d turns: expected --to 0 to %d, or --last 1 to %d", name, len(turns), len(turns), len(turns))
-	case keep < len(turns):
-		err = j.Rewind(stored(turns, keep))
+	default:
+		if accepts = past.Damaged && keep <= sound; accepts || keep < len(turns) {
+			err = j.Rewind(stored(turns, keep))
+		}
 	}
 	if err = errors.Join(err, j.Close()); err != nil {
 		return err
 	}
-	if len(turns) == keep {
-		fmt.Fprintln(a.err, "nothing to forget")
-		return nil
-	}
 	for i, t := range turns[keep:] {
 		fmt.Fprintf(a.out, "forgotten: %d %s: %s\n", keep+i+1, printable(t.Role), summary(t.Text))
+	}
+	switch {
+	case accepts:
+		fmt.Fprintf(a.out, "forgotten: damage behind turn %d: %d gaps in the journal\n", sound, len(past.Gaps))
+	case keep == len(turns):
+		fmt.Fprintln(a.err, "nothing to forget")
+	}
+	if past.Damaged && !accepts {
+		fmt.Fprintf(a.err, "session %q stays damaged behind turn %d\n", name, sound)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -103,6 +104,45 @@ func TestRewoundConversationGoesOn(t *testing.T) {
 	if s := kvasir.show(t, home, "S"); len(s.Turns) != 0 || s.Tokens != 0 || s.Damaged {
 		t.Errorf("nothing should be left: %+v", s)
 	}
+}
+
+// A conversation whose end is lost is not gone on with until its user says that it is given up, by a rewind to all that is left.
+func TestRewindGivesUpWhatIsLost(t *testing.T) {
+	t.Parallel()
+	home := t.TempDir()
+	run := func(text string) result {
+		return kvasir.in(t, home, "run", "--session", "S", "--temp", "0", text)
+	}
+	run("My name is Ada.").must(t, 0)
+	const last = "My favourite colour is blue."
+	run(last).must(t, 0)
+	for path, b := range journals(t, home) { // what follows the last question is the first record of its answer
+		at := bytes.LastIndex(b, []byte(last)) + len(last)
+		b[(at+7)&^7+20] ^= 1
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if r := run("What is my name?").must(t, 1); !strings.Contains(r.err, "damaged") {
+			t.Errorf("a damaged session is gone on with: %v", r)
+		}
+	}
+	before := kvasir.show(t, home, "S")
+	if !before.Damaged || len(before.Turns) != 3 {
+		t.Fatalf("the damaged session: %+v", before)
+	}
+	r := kvasir.in(t, home, "sessions", "rewind", "S", "--to", "3").must(t, 0)
+	if r.err != "" || r.out != "forgotten: damage behind turn 3: 1 gaps in the journal\n" {
+		t.Errorf("rewind says %v", r)
+	}
+	if r := kvasir.in(t, home, "sessions", "rewind", "S", "--to", "3").must(t, 0); r.out != "" || r.err != "nothing to forget\n" {
+		t.Errorf("rewind once more says %v", r)
+	}
+	if s := kvasir.show(t, home, "S"); s.Damaged || len(s.Turns) != 3 {
+		t.Errorf("the session afterwards: %+v", s)
+	}
+	kvasir.in(t, home, "run", "--session", "S", "--continue", "--temp", "0").must(t, 0)
 }
 
 // Removal takes what only the removed session used; beside a process that has the cache it says that rows stay.
