@@ -58,7 +58,7 @@ type Turn struct {
 // Fork says where a conversation came from.
 type Fork struct {
 	Session string
-	Turns   int // how many of its turns were taken over
+	Turns   int // how many of its turns were taken over and are still there
 	id      fileID
 }
 

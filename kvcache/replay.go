@@ -130,6 +130,9 @@ func (r *replay) rewind(keep int, accept bool) {
 	if keep == len(c.Turns) {
 		return
 	}
+	if c.Parent != nil {
+		c.Parent.Turns = min(c.Parent.Turns, keep)
+	}
 	f := forgotten{keep: keep, turns: make([][]int32, 0, len(c.Turns)-keep)}
 	for _, t := range c.Turns[keep:] {
 		f.turns = append(f.turns, t.IDs)

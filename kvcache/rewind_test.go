@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"kvasir/platform/vfs"
+	"kvasir/platform/vfs/memfs"
 )
 
 // Damage stays until somebody decides to do without what is lost, however often the session is opened; then it is whole, also where no
@@ -80,6 +81,33 @@ func TestRewindAcceptsDamage(t *testing.T) {
 			if j.Damaged != own[i].Damaged || j.Turns != len(own[i].Turns) || j.Gaps != len(own[i].Gaps) {
 				t.Errorf("%s: kvcheck.py says %+v", what[i], j)
 			}
+		}
+	}
+}
+
+// Turns that a fork has taken over and forgotten are not its parent's any more, whatever is said in their place; an answer that was cut
+// off among those taken over changes nothing.
+func TestRewindForgetsWhereTurnsCameFrom(t *testing.T) {
+	s := testSessions(memfs.New())
+	j := create(t, s, "p")
+	must(t, j.Turn("user", "q", []int32{1}))
+	answer(t, j, "cut", []int32{2, 3}, false)
+	must(t, j.settle()) // the answer goes on as another turn
+	answer(t, j, "off", []int32{4}, true)
+	must(t, j.Turn("user", "r", []int32{5}))
+	must(t, j.Close())
+	must(t, s.Fork(read(t, s, "p"), "f", 3))
+	for _, c := range []struct{ keep, want int }{{3, 3}, {2, 2}, {0, 0}} {
+		j, _, err := s.Open("f")
+		must(t, err)
+		must(t, j.Turn("user", "its own", []int32{6}))
+		must(t, j.Rewind(c.keep))
+		for range 3 {
+			must(t, j.Turn("user", "its own", []int32{6}))
+		}
+		must(t, j.Close())
+		if p := read(t, s, "f").Parent; p == nil || p.Session != "p" || p.Turns != c.want {
+			t.Errorf("rewound to %d turns: %+v", c.keep, p)
 		}
 	}
 }

@@ -25,7 +25,7 @@ type sessionJSON struct {
 	SharedWith []shareJSON `json:"shared_with,omitempty"`
 }
 
-// forkJSON says where a session comes from: the last turn that it has taken over.
+// forkJSON says where a session comes from: the last turn that it has taken over and still has, 0 for none.
 type forkJSON struct {
 	Name string `json:"name"`
 	Turn int    `json:"turn"`
