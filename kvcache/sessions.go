@@ -310,10 +310,14 @@ func (s *Sessions) Read(name string) (*Conversation, error) {
 	return c, nil
 }
 
-// makeBallast reserves the space that lets a journal be written on a full disk, if there is space now. Not having it is no error.
+// makeBallast reserves the space that lets a journal be written on a full disk, if there is space now, also in a file that a process
+// left which died here. Not having it is no error.
 func (s *Sessions) makeBallast() {
 	path := filepath.Join(s.home, "ballast")
-	f, err := s.fs.OpenFile(path, vfs.Write|vfs.Create|vfs.Excl)
+	if info, err := s.fs.Stat(path); err == nil && allocated(info) >= ballastBytes {
+		return
+	}
+	f, err := s.fs.OpenFile(path, vfs.Write|vfs.Create)
 	if err != nil {
 		return
 	}
