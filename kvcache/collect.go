@@ -17,11 +17,12 @@ type Collected struct {
 	Used     int64    // left
 	MaxBytes int64    // the cap that was kept to
 	Kept     []string // files of other versions, which are left alone
+	Unpinned []string // labels of pins of sessions that are no more
 }
 
 // Collect brings the store of a home within its bounds: it evicts what was used longest ago, by segments, and removes segments
-// without a block, files that can never be used again and what processes left that died in making one. Of a dry run nothing is
-// changed, and it takes no lock. The error wraps vfs.ErrLocked if another process has the store, vfs.ErrReadOnly...
+// without a block, files that can never be used again and what processes left that died in making one. Pins of sessions that are no
+// more do not count: they go. Of a dry run nothing is changed, and it takes no lock. The error wraps vfs.ErrLocked if another process has the store, vfs.ErrReadOnly...
 func Collect(fsys vfs.FS, home string, opt Options, dry bool) (*Collected, error) {
 	s := newStore(fsys, home, opt)
 	s.readOnly = dry
@@ -54,7 +55,9 @@ func (s *Store) collect(c *Collected) error {
 	if err := s.collectUnusable(c); err != nil {
 		return err
 	}
-	s.all()
+	if err := s.collectPins(c); err != nil {
+		return err
+	}
 	for {
 		bytes, err := s.PunchWindows()
 		if c.Punched += bytes; err != nil {
@@ -70,6 +73,32 @@ func (s *Store) collect(c *Collected) error {
 	c.Bytes += freed.Bytes
 	c.Used, c.MaxBytes = s.used, s.opt.MaxBytes
 	return err
+}
+
+// collectPins removes the pins of sessions that were removed while another process had the store.
+func (s *Store) collectPins(c *Collected) error {
+	sessions := NewSessions(s.fs, s.home)
+	for _, n := range s.all() {
+		for _, p := range n.Pins() {
+			name, ok := strings.CutPrefix(p.Label, SessionPin(""))
+			if !ok {
+				continue
+			}
+			if _, err := s.fs.Stat(sessions.path(name)); !isNotExist(err) {
+				continue
+			}
+			c.Unpinned = append(c.Unpinned, p.Label)
+			if s.readOnly {
+				n.mu.Lock()
+				n.detach(n.pins[p.Label])
+				delete(n.pins, p.Label)
+				n.mu.Unlock()
+			} else if err := n.Unpin(p.Label); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // collectTmp notes what prepare will sweep.

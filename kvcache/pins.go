@@ -39,7 +39,8 @@ var (
 	errPins = errors.New("unusable pins")
 )
 
-// SessionPin is the label of the pin of a session. It goes with the session.
+// SessionPin is the label of the pin of a session. It goes with the session, or, if another process has the store then, with the next
+// Collect.
 func SessionPin(name string) string { return "session " + name }
 
 // Pin is a path of tokens whose stored blocks are not evicted.

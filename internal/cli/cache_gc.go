@@ -36,6 +36,7 @@ type gcJSON struct {
 	UsedBytes  int64    `json:"used_bytes"`
 	MaxBytes   int64    `json:"max_bytes"`
 	LeftAlone  []string `json:"left_alone"`
+	Unpinned   []string `json:"unpinned"` // pins of sessions that are no more
 }
 
 func (a *app) cacheGC(c *cli.Context) error {
@@ -65,9 +66,9 @@ func (a *app) cacheGC(c *cli.Context) error {
 			return gcError(home, err)
 		}
 	}
-	j := gcJSON{dry, freed.Evicted.Segments, freed.Evicted.Blocks, freed.Files, freed.Punched, freed.Bytes, freed.Used, freed.MaxBytes, freed.Kept}
+	j := gcJSON{dry, freed.Evicted.Segments, freed.Evicted.Blocks, freed.Files, freed.Punched, freed.Bytes, freed.Used, freed.MaxBytes, freed.Kept, freed.Unpinned}
 	if asJSON {
-		j.Files, j.LeftAlone = append([]string{}, j.Files...), append([]string{}, j.LeftAlone...)
+		j.Files, j.LeftAlone, j.Unpinned = append([]string{}, j.Files...), append([]string{}, j.LeftAlone...), append([]string{}, j.Unpinned...)
 		return a.printJSON(j, false)
 	}
 	return a.printGC(&j)
@@ -95,6 +96,9 @@ func (a *app) printGC(j *gcJSON) error {
 	}
 	for _, f := range j.LeftAlone {
 		fmt.Fprintf(a.out, "left alone, of another version: %s\n", printable(f))
+	}
+	for _, label := range j.Unpinned {
+		fmt.Fprintf(a.out, "%sunpinned: %s, which is no more\n", would, printable(label))
 	}
 	if j.Segments > 0 {
 		fmt.Fprintf(a.out, "%sevicted: %d segments with %d blocks\n", would, j.Segments, j.Blocks)
