@@ -13,7 +13,8 @@ import (
 
 // Remove deletes a session: its journal is overwritten with zeros first (flash memory may keep old copies all the same). Its KV blocks
 // stay in the store until they are evicted. Whenever the process or the power dies, the session is there whole or not at all.
-// The error wraps ErrName, ErrNoSession, vfs.ErrLocked...
+// The error wraps ErrName, ErrNoSession, vfs.ErrLocked... Where the text could not be overwritten the session is removed all the same, and
+// the error names the file that is left of it, which the next removal or fork overwrites and removes.
 func (s *Sessions) Remove(name string) error {
 	f, err := s.openToRemove(name)
 	if err != nil {
@@ -35,7 +36,8 @@ func (s *Sessions) openToRemove(name string) (vfs.File, error) {
 	return f, err
 }
 
-// erase removes the locked journal at path, and closes it. It loses its name first, at once; then its text.
+// erase removes the locked journal at path, and closes it, if it returns nil. It loses its name first, at once; then its text. An error
+// behind that names what is left of it.
 func (s *Sessions) erase(f vfs.File, path string) error {
 	left, err := s.unfinished()
 	if err != nil {
@@ -44,16 +46,20 @@ func (s *Sessions) erase(f vfs.File, path string) error {
 	if err := s.fs.Rename(path, left); err != nil {
 		return err
 	}
-	if err := s.fs.SyncDir(s.dir()); err != nil {
-		return err
+	err = s.fs.SyncDir(s.dir())
+	if err == nil {
+		err = s.zero(f)
 	}
-	if err := s.zero(f); err != nil {
-		return err
+	if err == nil {
+		err = s.fs.Remove(left)
 	}
-	if err := s.fs.Remove(left); err != nil {
-		return err
+	if err == nil {
+		err = s.fs.SyncDir(s.dir())
 	}
-	return errors.Join(s.fs.SyncDir(s.dir()), f.Close())
+	if err != nil {
+		return fmt.Errorf("it is no more, but what it held may be left in %s: %w", left, err)
+	}
+	return f.Close()
 }
 
 // zero overwrites a whole file, durably.

@@ -22,7 +22,8 @@ type Scrubbed struct {
 // forgotten: they leave the store, and their slots are overwritten. Blocks that another session, a pin or a block of somebody else's
 // needs stay. If the store is used by another process, or cannot be written, the session is removed all the same, and Why says so; its
 // pin goes with the next Collect.
-// After any other error the session is there as before but for its pin, and the removal can be repeated.
+// After any other error the session is there as before but for its pin, and the removal can be repeated; or, as with Remove, only its text
+// could not be overwritten.
 func (s *Sessions) RemoveRows(name string, store *Store) (Scrubbed, error) {
 	return s.removeWith(name, store, false)
 }
