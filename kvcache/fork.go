@@ -15,7 +15,7 @@ var ErrDamaged = fmt.Errorf("%w: damaged", ErrJournal)
 
 // Fork makes a new session of the first turns of a conversation, as Read returned it; an answer that is still open stays so.
 // The journal of the new session needs the old one no more, and its rows are found by their ids: nothing is written but that
-// journal. Whenever the process or the power dies, the new session is there whole or not at all. The error wraps ErrName,
+// journal. Whenever the process or the power dies, the new session is there whole or not at all; after an error it is not there. The error wraps ErrName,
 // ErrExists, ErrRecord (turns out of range), ErrDamaged, vfs.ErrNoSpace...
 func (s *Sessions) Fork(from *Conversation, name string, turns int) error {
 	if turns < 0 || turns > len(from.Turns) {
@@ -86,7 +86,8 @@ func (j *Journal) copyTurn(t *Turn) error {
 }
 
 // compose makes a journal that is there whole or, whenever the process or the power dies, not at all: what write appends is
-// synced under another name before it gets its own (rule J8).
+// synced under another name before it gets its own (rule J8). After an error it is not there; only where the directory could not be
+// synced may a power cut bring it back.
 func (s *Sessions) compose(name string, write func(*Journal) error) error {
 	s.sweep()
 	claim, err := s.claim(name)
@@ -107,12 +108,17 @@ func (s *Sessions) compose(name string, write func(*Journal) error) error {
 		err = j.whole(name, write)
 	}
 	if err == nil {
-		err = s.fs.Rename(left, path)
+		if err = s.fs.Rename(left, path); err == nil {
+			left = path
+			err = s.fs.SyncDir(s.dir())
+		}
 	}
 	if err != nil {
-		err = errors.Join(fmt.Errorf("session %q: %w", name, err), s.fs.Remove(left), s.fs.Remove(path), s.fs.SyncDir(s.dir()))
-	} else {
-		err = s.fs.SyncDir(s.dir())
+		err = fmt.Errorf("session %q: %w", name, err)
+		if left != path {
+			err = errors.Join(err, s.fs.Remove(left))
+		}
+		err = errors.Join(err, s.fs.Remove(path), s.fs.SyncDir(s.dir()))
 	}
 	return errors.Join(err, j.Close(), claim.Close())
 }

@@ -44,3 +44,43 @@ func TestRemovedSessionWhoseTextStays(t *testing.T) {
 		must(t, s.Close())
 	}
 }
+
+// A fork that fails is not there, whichever call failed, and can be made again.
+func TestForkThatFailsIsNotThere(t *testing.T) {
+	base := memfs.New()
+	s := testSessions(base)
+	j := create(t, s, "a")
+	must(t, j.Turn("user", "x", tokens(10, 1)))
+	must(t, j.Close())
+	for nth := 1; ; nth++ {
+		m := base.Clone()
+		s := testSessions(m)
+		c, calls := read(t, s, "a"), 0
+		m.Fault = func(op memfs.Op) error {
+			if strings.HasSuffix(op.Path, "ballast") || op.Kind == memfs.Read {
+				return nil
+			}
+			if calls++; calls == nth {
+				return errDisk
+			}
+			return nil
+		}
+		err := s.Fork(c, "f", 1)
+		m.Fault = nil
+		if calls < nth {
+			if err != nil || nth < 8 {
+				t.Errorf("%d calls, %v", nth, err)
+			}
+			return
+		}
+		_, readErr := s.Read("f")
+		if err == nil && readErr != nil || err != nil && !errors.Is(readErr, ErrNoSession) {
+			t.Errorf("call %d fails: fork gives %v, reading it then %v", nth, err, readErr)
+		}
+		if err != nil {
+			if err := s.Fork(c, "f", 1); err != nil {
+				t.Errorf("call %d failed: the fork cannot be made again: %v", nth, err)
+			}
+		}
+	}
+}
