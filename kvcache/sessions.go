@@ -21,10 +21,7 @@ var (
 	ErrNoSession = errors.New("no such session")
 )
 
-const (
-	journalSuffix = ".kvj"
-	ballastBytes  = 1 << 20
-)
+const journalSuffix = ".kvj"
 
 // path returns where the journal of a session is; the name only goes in through a hash.
 func (s *Sessions) path(name string) string {
@@ -212,60 +209,6 @@ func (s *Sessions) resume(f vfs.File, name string) (*Journal, *Conversation, err
 	return j, c, nil
 }
 
-// renew applies rule J11: it writes the records behind from once more. Where a sync has failed, in this process or in one before, the system may take
-// pages for written that the disk does not have, and the next sync would skip them. A disk without space leaves things as they are.
-func (j *Journal) renew(from int64) error {
-	buf := make([]byte, min(journalExtent, j.end-from))
-	for off := from; off < j.end; off += int64(len(buf)) {
-		buf = buf[:min(int64(len(buf)), j.end-off)]
-		if _, err := j.file.ReadAt(buf, off); err != nil {
-			return err
-		}
-		if _, err := j.file.WriteAt(buf, off); err != nil {
-			return unlessFull(err)
-		}
-	}
-	if extent := (j.end - 1) / journalExtent * journalExtent; from <= extent && extent > 0 { // the file grew meanwhile: its length too
-		return unlessFull(j.relength(extent + journalExtent))
-	}
-	return nil
-}
-
-// relength cuts the zeros behind at off and grows the file by an extent: with a new length the next sync cannot skip it. One that
-// cannot grow is cut behind the records, and gets its length back.
-func (j *Journal) relength(at int64) error {
-	if at >= maxJournalBytes {
-		at = j.end
-	}
-	if j.size > at {
-		if err := j.file.Truncate(at); err != nil {
-			if err = fmt.Errorf("journal truncate: %w", err); errors.Is(err, vfs.ErrNoSpace) {
-				return err
-			}
-			return j.fail(err)
-		}
-		j.size = at
-	}
-	return j.extend(min(j.size+1, maxJournalBytes))
-}
-
-func unlessFull(err error) error {
-	if errors.Is(err, vfs.ErrNoSpace) {
-		return nil
-	}
-	return err
-}
-
-// clearTail applies rule J3.
-func (j *Journal) clearTail() error {
-	for off := j.end; off < j.size; off += journalExtent {
-		if err := j.write(journalZeros[:min(journalExtent, j.size-off)], off); err != nil {
-			return err
-		}
-	}
-	return j.Sync()
-}
-
 // readSession reads the journal in an open file. One without a record is none: the error wraps ErrNoSession if it never had any.
 func readSession(f vfs.File) (*Conversation, error) {
 	c, err := readConversation(f)
@@ -308,26 +251,4 @@ func (s *Sessions) Read(name string) (*Conversation, error) {
 		return nil, fmt.Errorf("session %q: %w", name, err)
 	}
 	return c, nil
-}
-
-// makeBallast reserves the space that lets a journal be written on a full disk, if there is space now, also in a file that a process
-// left which died here. Not having it is no error.
-func (s *Sessions) makeBallast() {
-	path := filepath.Join(s.home, "ballast")
-	if info, err := s.fs.Stat(path); err == nil && allocated(info) >= ballastBytes {
-		return
-	}
-	f, err := s.fs.OpenFile(path, vfs.Write|vfs.Create)
-	if err != nil {
-		return
-	}
-	if f.Fallocate(0, ballastBytes) != nil {
-		_ = s.fs.Remove(path)
-	}
-	_ = f.Close()
-}
-
-// dropBallast frees the space, and reports whether there was any to free.
-func (s *Sessions) dropBallast() bool {
-	return s.fs.Remove(filepath.Join(s.home, "ballast")) == nil
 }
