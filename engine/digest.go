@@ -13,19 +13,21 @@ import (
 	"kvasir/gguf"
 )
 
-// digestEntry is one line of the cache file: a model file as the file system knew it, and its SHA-256. Change the file
-// and at least one of the first four differs.
+// digestEntry is one line of the cache file: a model file as the file system knew it, and its SHA-256. The time of the last change
+// is the field that no program sets: other weights of the same size may well be given the old modification time.
 type digestEntry struct {
 	Dev    uint64 `json:"dev"`
 	Ino    uint64 `json:"ino"`
 	Size   int64  `json:"size"`
 	MTime  int64  `json:"mtime_ns"`
+	CTime  int64  `json:"ctime_ns"`
+	Sample uint32 `json:"sample"` // of the contents, since images may be made with the same times and numbers
 	SHA256 string `json:"sha256"`
 	CRC32C uint32 `json:"crc32c"` // of the others: with another digest the model would be another one, and its sessions not its own
 }
 
 func (e *digestEntry) checksum() uint32 {
-	text := fmt.Sprintln(e.Dev, e.Ino, e.Size, e.MTime, e.SHA256)
+	text := fmt.Sprintln(e.Dev, e.Ino, e.Size, e.MTime, e.CTime, e.Sample, e.SHA256)
 	return crc32.Checksum([]byte(text), crc32.MakeTable(crc32.Castagnoli))
 }
 
@@ -39,8 +41,12 @@ const (
 // The cache only saves time: one that cannot be read or written is done without.
 func cachedDigest(ctx context.Context, f *gguf.Model, cache string, progress func(done, total int64)) (sum [32]byte, err error) {
 	id := f.Identity()
-	key := digestEntry{Dev: id.Dev, Ino: id.Ino, Size: id.Size, MTime: id.ModTime.UnixNano()}
-	usable := cache != "" && id.Ino != 0
+	key := digestEntry{Dev: id.Dev, Ino: id.Ino, Size: id.Size, MTime: id.ModTime.UnixNano(), CTime: id.Changed.UnixNano()}
+	usable := cache != "" && id.Ino != 0 && !id.Changed.IsZero()
+	if usable {
+		key.Sample, err = f.Sample()
+		usable = err == nil
+	}
 	var entries []digestEntry
 	if usable {
 		entries = readDigests(cache)
