@@ -40,11 +40,13 @@ func (a *app) chat(c *cli.Context) error {
 		return err
 	}
 	session, again := c.String("session"), c.Bool("continue")
+	if c.IsSet("session") && session == "" {
+		return usagef("--session is empty, expected a NAME")
+	}
 	if again && session != "" {
 		return usagef("--session and --continue exclude each other: --session goes on with its conversation anyway")
 	}
-	// Until the conversation is open, an interrupt ends the program.
-	ctx, stop := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := interruptible(c) // until the conversation is open, an interrupt ends the program
 	defer stop()
 	t, err := a.openTalk(ctx, c)
 	if err != nil {
@@ -126,7 +128,7 @@ type chatLoop struct {
 // run returns when the user leaves.
 func (s *chatLoop) run(ctx context.Context) error {
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	signal.Notify(signals, heeded(syscall.SIGINT, syscall.SIGHUP)...)
 	defer signal.Stop(signals)
 	s.greet()
 	lines, closeInput := s.input()
@@ -210,7 +212,7 @@ func (s *chatLoop) greet() {
 	}
 }
 
-// turn makes one answer. An interrupt ends the answer; a second one, or a termination, leaves.
+// turn makes one answer. An interrupt ends the answer; a second one, or a termination, leaves; one more kills.
 func (s *chatLoop) turn(ctx context.Context, text string, again bool, signals <-chan os.Signal) (leave bool, err error) {
 	s.wait()
 	ctx, cancel := context.WithCancel(ctx)
@@ -222,8 +224,10 @@ func (s *chatLoop) turn(ctx context.Context, text string, again bool, signals <-
 			case sig := <-signals:
 				n++
 				cancel()
-				if sig == syscall.SIGTERM || n > 1 {
+				if sig != syscall.SIGINT || n > 1 {
 					left <- true
+					signal.Reset() // an answer that does not end, since nobody reads it, dies by the next one
+					return
 				}
 			case <-done:
 				return

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os/signal"
 	"strings"
-	"syscall"
 
 	"github.com/urfave/cli/v2"
 
@@ -33,13 +31,16 @@ func (a *app) runCommand() *cli.Command {
 }
 
 func (a *app) run(c *cli.Context) error {
-	ctx, stop := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
 	session, again := c.String("session"), c.Bool("continue")
-	prompt, err := a.prompt(c, again)
+	if c.IsSet("session") && session == "" {
+		return usagef("--session is empty, expected a NAME")
+	}
+	prompt, err := a.prompt(c, again) // a signal meanwhile ends the process: nothing is open yet
 	if err != nil {
 		return err
 	}
+	ctx, stop := interruptible(c)
+	defer stop()
 	if again && session == "" {
 		return usagef("--continue needs --session")
 	}
