@@ -3,8 +3,10 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"kvasir/engine/par"
+	"kvasir/gguf"
 	"kvasir/kvcache"
 )
 
@@ -18,7 +20,7 @@ func (c *Context) compute(ctx context.Context, ids []int32, out func(logits []fl
 	for losses := 0; err != nil && c.pass.handed == 0; {
 		lost := c.lost(err)
 		if losses++; lost == nil || losses > maxRegain {
-			return err
+			return c.m.blame(err)
 		}
 		err = nil
 		for todo := lost.IDs; len(todo) > 0; {
@@ -29,7 +31,7 @@ func (c *Context) compute(ctx context.Context, ids []int32, out func(logits []fl
 			if err != nil {
 				again := c.lost(err)
 				if losses++; again == nil || losses > maxRegain {
-					return err
+					return c.m.blame(err)
 				}
 				todo, n = append(again.IDs, todo...), 0 // they stood before what is left to do
 			}
@@ -37,7 +39,7 @@ func (c *Context) compute(ctx context.Context, ids []int32, out func(logits []fl
 		}
 		err = c.pass.forward(ids, out)
 	}
-	return err
+	return c.m.blame(err)
 }
 
 // lost returns what the sequence has lost if that is why a pass failed, or nil. A fault may also come from the weights.
@@ -51,4 +53,16 @@ func (c *Context) lost(err error) *kvcache.LostError {
 		return lost
 	}
 	return nil
+}
+
+// blame says of a fault on the mapped model file that it is one.
+func (m *Model) blame(err error) error {
+	var fault *par.Fault
+	if !errors.As(err, &fault) {
+		return err
+	}
+	if at, ok := fault.Cause.(interface{ Addr() uintptr }); ok && m.file.Covers(at.Addr()) {
+		return fmt.Errorf("%q: %w", m.Name(), gguf.ErrFault)
+	}
+	return err
 }

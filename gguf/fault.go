@@ -2,6 +2,7 @@ package gguf
 
 import (
 	"fmt"
+	"reflect"
 	"runtime"
 	"runtime/debug"
 )
@@ -25,4 +26,13 @@ func CatchFault(fn func() error) (err error) {
 		}
 	}()
 	return fn()
+}
+
+// Covers reports whether addr, that of a fault, lies in the mapping of the file.
+func (m *Model) Covers(addr uintptr) bool {
+	if m.mapped == nil || len(m.data) == 0 {
+		return false
+	}
+	first := reflect.ValueOf(m.data).Pointer()
+	return addr >= first && addr-first < uintptr(len(m.data))
 }

@@ -207,3 +207,30 @@ func damageBytes(rnd *rand.Rand, b []byte, other string) (string, []byte) {
 	}
 	return "another file in its place", o
 }
+
+// The model file is cut short while a chat is open: the answer fails, says of which file, and what was said is kept.
+func TestModelCutShortDuringAChat(t *testing.T) {
+	t.Parallel()
+	b, err := os.ReadFile(model(t, "llama"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, home := filepath.Join(t.TempDir(), "live.gguf"), t.TempDir()
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	x := kvasir.start(t, home, "chat", "-m", path, "--raw", "-n", "20", "--seed", "4", "--logit-bias", noEnd, "--session", "S")
+	x.write("one two\n")
+	first := x.readLine()
+	if err := os.Truncate(path, 4096); err != nil {
+		t.Fatal(err)
+	}
+	x.write("three four\n")
+	_, code := x.end()
+	if text := x.stderr.String(); code != 3 || !strings.Contains(text, "live.gguf") || !strings.Contains(text, "became unreadable") || strings.Contains(text, "nil pointer") {
+		t.Errorf("exit code %d, stderr %s", code, text)
+	}
+	if s := kvasir.show(t, home, "S"); len(s.Turns) < 2 || !strings.HasPrefix(s.Turns[1].Text+"\n", first) {
+		t.Errorf("the session holds %+v, it said %q", s, first)
+	}
+}
