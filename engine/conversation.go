@@ -171,14 +171,18 @@ func (c *Conversation) openJournal(ctx context.Context, w *Memory, name string, 
 		return r, err
 	}
 	c.journal = j
-	if past.Model.Name == "" && len(past.Turns) == 0 {
-		return r, j.Model(kvcache.ModelRecord{Fingerprint: w.fp, Name: c.m.Name()})
+	if past.Damaged {
+		return r, fmt.Errorf("the journal is damaged behind turn %d (%d gaps): 'kvasir sessions show' prints what is left, 'sessions rewind --to' gives up what is damaged, 'sessions fork' keeps it apart",
+			len(JoinTurns(past.Turns[:past.Sound])), len(past.Gaps))
+	}
+	if past.Model.Fingerprint == (kvcache.Fingerprint{}) {
+		if len(past.Turns) == 0 {
+			return r, j.Model(kvcache.ModelRecord{Fingerprint: w.fp, Name: c.m.Name()})
+		}
+		return r, fmt.Errorf("%w: the record of which one is lost; 'kvasir sessions show' prints what was said", ErrOtherModel)
 	}
 	if past.Model.Fingerprint != w.fp {
 		return r, fmt.Errorf("%w: %q (weights or numerics differ); start a new session, or give that model with -m", ErrOtherModel, past.Model.Name)
-	}
-	if past.Damaged {
-		return r, fmt.Errorf("the journal is damaged (%d gaps); 'sessions show' prints what is left of it", len(past.Gaps))
 	}
 	c.take(past)
 	r.Turns, r.Tokens = len(c.turns), len(c.ids)

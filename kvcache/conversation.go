@@ -196,7 +196,10 @@ func readJournalHead(w *window) (fileID, error) {
 		}
 		causes = append(causes, err)
 	}
-	return fileID{}, errors.Join(causes...)
+	if len(causes) == 2 {
+		return fileID{}, fmt.Errorf("%w; of the copy: %w", causes[0], causes[1])
+	}
+	return fileID{}, causes[0]
 }
 
 // record returns the valid record at off whose seq is above last and at most upTo. kind 0: there is none. fuel, if not nil, pays for

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"fmt"
+	"path/filepath"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -65,9 +67,27 @@ func (a *app) cacheCheck(c *cli.Context) error {
 		err = a.printCheck(&j)
 	}
 	if err == nil && !j.Clean {
-		err = dataErrorf("%d findings of damage: what is named is not used, and will be computed again", checked.Damaged())
+		err = dataErrorf("%s", damageText(checked))
 	}
 	return err
+}
+
+// damageText says what the damage that was found means.
+func damageText(c *kvcache.Checked) string {
+	talks := 0
+	for _, f := range c.Findings {
+		if f.Damage && filepath.Dir(f.File) == "sessions" {
+			talks++
+		}
+	}
+	var texts []string
+	if n := c.Damaged() - talks; n > 0 {
+		texts = append(texts, fmt.Sprintf("%d in the KV cache: what is named is not used, and will be computed again", n))
+	}
+	if talks > 0 {
+		texts = append(texts, fmt.Sprintf("%d in conversations: what is named is lost; 'kvasir sessions show NAME' prints what is left", talks))
+	}
+	return fmt.Sprintf("%d findings of damage; %s", c.Damaged(), strings.Join(texts, "; "))
 }
 
 func (a *app) printCheck(j *checkJSON) error {

@@ -62,6 +62,7 @@ type sessionLine struct {
 	Tokens   int       `json:"tokens"`
 	Bytes    int64     `json:"bytes"`
 	Modified time.Time `json:"modified"`
+	Damaged  bool      `json:"damaged,omitempty"`
 	Error    string    `json:"error,omitempty"`
 
 	fingerprint kvcache.Fingerprint
@@ -91,10 +92,17 @@ func (a *app) sessionsList(c *cli.Context) error {
 	w.row("NAME", "TURNS", "TOKENS", "MODEL", "LAST USE")
 	for _, l := range lines {
 		if l.Error != "" {
-			w.row(printable(l.Name), "-", "-", "-", l.Error)
+			w.row(printable(l.Name), "-", "-", "-", printable(l.Error))
 			continue
 		}
-		w.row(printable(l.Name), l.Turns, l.Tokens, printable(filepath.Base(l.Model)), l.Modified.Format(time.DateTime))
+		model, used := "-", l.Modified.Format(time.DateTime)
+		if l.Model != "" {
+			model = printable(filepath.Base(l.Model))
+		}
+		if l.Damaged {
+			used += ", damaged"
+		}
+		w.row(printable(l.Name), l.Turns, l.Tokens, model, used)
 	}
 	return w.flush()
 }
@@ -111,7 +119,7 @@ func listSessions(s *kvcache.Sessions) ([]sessionLine, error) {
 			l.Error = i.Err.Error()
 		} else {
 			l.Model, l.Turns, l.Tokens = past.Model.Name, len(engine.JoinTurns(past.Turns)), len(past.IDs())
-			l.fingerprint = past.Model.Fingerprint
+			l.fingerprint, l.Damaged = past.Model.Fingerprint, past.Damaged
 		}
 		lines = append(lines, l)
 		return nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -124,9 +125,15 @@ func TestRewindGivesUpWhatIsLost(t *testing.T) {
 		}
 	}
 	for range 2 {
-		if r := run("What is my name?").must(t, 1); !strings.Contains(r.err, "damaged") {
+		if r := run("What is my name?").must(t, 1); !strings.Contains(r.err, "damaged behind turn 3 (1 gaps)") || !strings.Contains(r.err, "sessions rewind --to") {
 			t.Errorf("a damaged session is gone on with: %v", r)
 		}
+	}
+	if r := kvasir.in(t, home, "sessions", "ls").must(t, 0); !strings.Contains(r.out, ", damaged") {
+		t.Errorf("the list does not show it: %v", r)
+	}
+	if r := kvasir.in(t, home, "cache", "check").must(t, 3); !strings.Contains(r.err, "1 findings of damage; 1 in conversations: what is named is lost") {
+		t.Errorf("the check says %v", r)
 	}
 	before := kvasir.show(t, home, "S")
 	if !before.Damaged || len(before.Turns) != 3 {
@@ -143,6 +150,31 @@ func TestRewindGivesUpWhatIsLost(t *testing.T) {
 		t.Errorf("the session afterwards: %+v", s)
 	}
 	kvasir.in(t, home, "run", "--session", "S", "--continue", "--temp", "0").must(t, 0)
+}
+
+// A session whose first records are lost says that it is damaged, not that it belongs to a model without a name; it can be begun anew.
+func TestSessionWithoutItsModel(t *testing.T) {
+	t.Parallel()
+	home := t.TempDir()
+	kvasir.in(t, home, "run", "--session", "S", "--temp", "0", "My name is Ada.").must(t, 0)
+	for path, b := range journals(t, home) {
+		b[bytes.Index(b, []byte("demo"))] ^= 1
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again := func() result { return kvasir.in(t, home, "run", "--session", "S", "--temp", "0", "My name is Eva.") }
+	if r := again().must(t, 1); !strings.Contains(r.err, "damaged behind turn 0") {
+		t.Errorf("run says %v", r)
+	}
+	if r := kvasir.in(t, home, "sessions", "ls").must(t, 0); !regexp.MustCompile(`(?m)^S +2 +\d+ +- +.*, damaged$`).MatchString(r.out) {
+		t.Errorf("the list: %v", r)
+	}
+	kvasir.in(t, home, "sessions", "rewind", "S", "--to", "0").must(t, 0)
+	again().must(t, 0)
+	if s := kvasir.show(t, home, "S"); s.Damaged || len(s.Turns) != 2 || s.Model != "demo" {
+		t.Errorf("begun anew: %+v", s)
+	}
 }
 
 // Removal takes what only the removed session used; beside a process that has the cache it says that rows stay.
