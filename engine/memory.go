@@ -83,8 +83,12 @@ func (m *Model) recommended(home string, fp kvcache.Fingerprint, warn func(error
 	saved, err := NewRecipes(vfs.OS(), home).Read(fp, len(m.Config.Layers))
 	switch {
 	case err != nil:
-		if warn != nil {
+		switch {
+		case warn == nil:
+		case errors.Is(err, ErrRecipe):
 			warn(fmt.Errorf("all KV rows are kept as f16: %w (remove the file, or make it again with 'kvasir eval kv --fix')", err))
+		default:
+			warn(fmt.Errorf("all KV rows are kept as f16, since whether the model needs that cannot be read: %w", err))
 		}
 		return m.Geometry(quant.KVF16)
 	case saved != nil:

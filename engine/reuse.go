@@ -37,7 +37,7 @@ const (
 	WhyDamaged     Why = "damaged"            // a block failed its checksum
 	WhyGone        Why = "gone"               // a block is missing: evicted, or damaged
 	WhyWindow      Why = "window given back"  // the path is stored, but not the rows that sliding-window layers need there
-	WhyUnfinished  Why = "block not finished" // of a session whose process was killed: at most 64 tokens
+	WhyUnfinished  Why = "block not finished" // at most 64 tokens of a session: its process was killed, or the block was evicted since
 )
 
 // Texts around the first difference have at most so many tokens, and bytes.

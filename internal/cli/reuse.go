@@ -21,7 +21,7 @@ var whyTexts = map[engine.Why]string{
 	engine.WhyDamaged:     "a block is damaged (checksum)",
 	engine.WhyGone:        "they are not stored any more (evicted, damaged, or never written)",
 	engine.WhyWindow:      "rows that the sliding windows need there were given back",
-	engine.WhyUnfinished:  "the process before ended before it could store their block",
+	engine.WhyUnfinished:  "their block is not stored: the process before ended before that, or it made room for others",
 }
 
 // explain says on stderr how many tokens were reused, and why no more. what names them: the prompt, the conversation.
