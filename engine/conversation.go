@@ -129,7 +129,7 @@ func inSession(name string, err error) error {
 	if errors.Is(err, vfs.ErrLocked) {
 		err = ErrInUse
 	}
-	if strings.HasPrefix(err.Error(), fmt.Sprintf("session %q: ", name)) {
+	if errors.Is(err, kvcache.ErrName) || strings.HasPrefix(err.Error(), fmt.Sprintf("session %q: ", name)) {
 		return err
 	}
 	return fmt.Errorf("session %q: %w", name, err)

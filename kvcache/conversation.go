@@ -287,8 +287,11 @@ func checkName(name string) error { return checkText(name, 64) }
 
 // checkText refuses what is no printable text of 1 to most bytes.
 func checkText(name string, most int) error {
-	if len(name) < 1 || len(name) > most || !utf8.ValidString(name) {
-		return fmt.Errorf("%w: %.64q: want 1 to %d bytes of text", ErrName, name, most)
+	if len(name) < 1 || len(name) > most {
+		return fmt.Errorf("%w: %.64q: %d bytes, want 1 to %d", ErrName, name, len(name), most)
+	}
+	if !utf8.ValidString(name) {
+		return fmt.Errorf("%w: %q: no UTF-8", ErrName, name)
 	}
 	for _, r := range name {
 		if !unicode.IsPrint(r) {

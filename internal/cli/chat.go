@@ -56,7 +56,11 @@ func (a *app) chat(c *cli.Context) error {
 		session, err = t.latest()
 	}
 	named := session != ""
-	if !named && a.cfg.Home != "" {
+	switch {
+	case named:
+	case a.cfg.Home == "":
+		fmt.Fprintln(a.err, "kvasir: no home directory (set KVASIR_HOME): this conversation is not kept")
+	default:
 		session = "chat-" + time.Now().Format("20060102-150405.000")
 	}
 	if err == nil {
@@ -294,7 +298,10 @@ func (s *chatLoop) input() (next func() (string, error), done func()) {
 			if sc.Scan() {
 				return sc.Text(), nil
 			}
-			if err := sc.Err(); err != nil {
+			switch err := sc.Err(); {
+			case errors.Is(err, bufio.ErrTooLong):
+				return "", fmt.Errorf("a line has more than %d bytes", maxPromptBytes)
+			case err != nil:
 				return "", err
 			}
 			return "", io.EOF

@@ -59,6 +59,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer, demo []byte)
 		Name:                   "kvasir",
 		Usage:                  "run language models on small machines, with conversations that survive restarts",
 		HideVersion:            true,
+		Flags:                  []cli.Flag{cli.HelpFlag, &cli.BoolFlag{Name: "version", Usage: "as the command version"}},
 		UseShortOptionHandling: true,
 		Reader:                 stdin, Writer: stdout, ErrWriter: stderr,
 		ExitErrHandler: func(*cli.Context, error) {}, // exit codes are ours
@@ -70,6 +71,9 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer, demo []byte)
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
 				return usagef("no command %q; 'kvasir help' lists them", c.Args().First())
+			}
+			if c.Bool("version") {
+				return c.App.RunContext(c.Context, []string{c.App.Name, "version"})
 			}
 			return cli.ShowAppHelp(c)
 		},
@@ -90,7 +94,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer, demo []byte)
 func (a *app) commands() []*cli.Command {
 	return []*cli.Command{
 		a.runCommand(), a.chatCommand(), a.sessionsCommand(), a.cacheCommand(), a.inspectCommand(), a.evalCommand(),
-		a.benchCommand(), a.doctorCommand(), a.versionCommand(),
+		a.benchCommand(), a.doctorCommand(), a.versionCommand(), a.helpCommand(),
 	}
 }
 
@@ -113,7 +117,7 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.As(err, &usage):
+	case errors.As(err, &usage), errors.Is(err, kvcache.ErrName) && !errors.Is(err, kvcache.ErrArchive):
 		return exitUsage
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted

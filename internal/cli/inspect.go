@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
+	"syscall"
 
 	"github.com/urfave/cli/v2"
 
@@ -108,9 +108,9 @@ func (a *app) openNamed(name string, opt engine.Options) (*engine.Model, error) 
 	return m, modelFileError(err)
 }
 
-// modelFileError makes a model file that is not there bad data, like one that is there and broken.
+// modelFileError makes a model file that cannot be opened bad data, like one that is there and broken.
 func modelFileError(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
+	if system := syscall.Errno(0); errors.As(err, &system) {
 		return &dataError{err}
 	}
 	return err

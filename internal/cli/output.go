@@ -164,6 +164,9 @@ func (a *app) writeFile(path string, opt fileOptions, write func(io.Writer) erro
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target // a link stays one
 	}
+	if fi, err := os.Lstat(path); err == nil && fi.Mode()&fs.ModeSymlink != 0 {
+		return usagef("%.128q is a link to nothing, expected a file to write", path)
+	}
 	if fi, err := os.Stat(path); err == nil {
 		if fi.IsDir() {
 			return usagef("%.128q is a directory, expected a file to write", path)

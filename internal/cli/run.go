@@ -60,6 +60,9 @@ func (a *app) run(c *cli.Context) error {
 	if err == nil && c.IsSet("stats") {
 		err = a.writeStats(c.String("stats"), t.stats(answer))
 	}
+	if err == nil && answer.Finish == engine.FinishContext {
+		fmt.Fprintln(a.err, "kvasir: the context is full, and the answer was cut off there (-c makes it larger)")
+	}
 	if err == nil && answer.Finish == engine.FinishInterrupted {
 		err = context.Canceled
 	}

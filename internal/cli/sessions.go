@@ -69,6 +69,9 @@ type sessionLine struct {
 }
 
 func (a *app) sessionsList(c *cli.Context) error {
+	if err := noArguments(c); err != nil {
+		return err
+	}
 	asJSON, err := wantsJSON(c)
 	if err != nil {
 		return err

@@ -47,6 +47,9 @@ func (a *app) sessionsExport(c *cli.Context) error {
 		return usagef("sessions export takes a NAME and a FILE")
 	}
 	name, path := c.Args().First(), c.Args().Get(1)
+	if path == "" && c.Args().Len() > 1 {
+		return usagef("the FILE is empty, expected a path or -")
+	}
 	if path == "" {
 		path = archiveName(name)
 	}
@@ -116,6 +119,9 @@ func (a *app) sessionsImport(c *cli.Context) (err error) {
 	in, err := s.Import(r, opt)
 	if errors.Is(err, vfs.ErrLocked) {
 		err = engine.ErrInUse
+	}
+	if errors.Is(err, kvcache.ErrExists) {
+		err = fmt.Errorf("%w (--as gives another name)", err)
 	}
 	if err != nil {
 		return fmt.Errorf("%.256q: %w", c.Args().First(), err)

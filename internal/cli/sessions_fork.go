@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"strings"
@@ -89,19 +90,20 @@ func (a *app) sessionsRewind(c *cli.Context) error {
 	if err = errors.Join(err, j.Close()); err != nil {
 		return err
 	}
+	out := bufio.NewWriter(a.out)
 	for i, t := range turns[keep:] {
-		fmt.Fprintf(a.out, "forgotten: %d %s: %s\n", keep+i+1, printable(t.Role), summary(t.Text))
+		fmt.Fprintf(out, "forgotten: %d %s: %s\n", keep+i+1, printable(t.Role), summary(t.Text))
 	}
 	switch {
 	case accepts:
-		fmt.Fprintf(a.out, "forgotten: damage behind turn %d: %d gaps in the journal\n", sound, len(past.Gaps))
+		fmt.Fprintf(out, "forgotten: damage behind turn %d: %d gaps in the journal\n", sound, len(past.Gaps))
 	case keep == len(turns):
 		fmt.Fprintln(a.err, "nothing to forget")
 	}
 	if past.Damaged && !accepts {
 		fmt.Fprintf(a.err, "session %q stays damaged behind turn %d\n", name, sound)
 	}
-	return nil
+	return out.Flush()
 }
 
 // summary returns the beginning of a text as one line that a terminal can show.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"fmt"
 
 	"github.com/urfave/cli/v2"
@@ -79,28 +80,29 @@ func (a *app) sessionsShow(c *cli.Context) error {
 	if asJSON {
 		return a.printJSON(j, false)
 	}
-	a.printSession(&j, past)
-	return nil
+	out := bufio.NewWriter(a.out)
+	printSession(out, &j, past)
+	return out.Flush()
 }
 
-// printSession writes a session for people.
-func (a *app) printSession(j *sessionJSON, past *kvcache.Conversation) {
-	fmt.Fprintf(a.out, "%s: %d turns, %d tokens (%d with stored rows), model %s\n", printable(j.Name), len(j.Turns), j.Tokens, j.KVTokens, printable(j.Model))
-	fmt.Fprintf(a.out, "journal %s, KV cache %s\n", bytesText(j.Bytes), bytesText(j.KVBytes))
+// printSession writes a session for people; the first error is what out.Flush returns.
+func printSession(out *bufio.Writer, j *sessionJSON, past *kvcache.Conversation) {
+	fmt.Fprintf(out, "%s: %d turns, %d tokens (%d with stored rows), model %s\n", printable(j.Name), len(j.Turns), j.Tokens, j.KVTokens, printable(j.Model))
+	fmt.Fprintf(out, "journal %s, KV cache %s\n", bytesText(j.Bytes), bytesText(j.KVBytes))
 	if f := j.ForkedFrom; f != nil {
-		fmt.Fprintf(a.out, "forked from %s at turn %d\n", printable(f.Name), f.Turn)
+		fmt.Fprintf(out, "forked from %s at turn %d\n", printable(f.Name), f.Turn)
 	}
 	for _, r := range j.SharedWith {
-		fmt.Fprintf(a.out, "shares the rows of %d tokens (%s) with %s\n", r.Tokens, bytesText(r.Bytes), printable(r.Name))
+		fmt.Fprintf(out, "shares the rows of %d tokens (%s) with %s\n", r.Tokens, bytesText(r.Bytes), printable(r.Name))
 	}
 	if past.Damaged {
-		fmt.Fprintf(a.out, "damaged behind turn %d: %d gaps in the journal; what is left follows\n", len(engine.JoinTurns(past.Turns[:past.Sound])), len(past.Gaps))
+		fmt.Fprintf(out, "damaged behind turn %d: %d gaps in the journal; what is left follows\n", len(engine.JoinTurns(past.Turns[:past.Sound])), len(past.Gaps))
 	}
 	for i, t := range j.Turns {
 		end := ""
 		if !t.Complete {
 			end = " [cut off]"
 		}
-		fmt.Fprintf(a.out, "\n%d %s:\n%s%s\n", i+1, printable(t.Role), printableText(t.Text), end)
+		fmt.Fprintf(out, "\n%d %s:\n%s%s\n", i+1, printable(t.Role), printableText(t.Text), end)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,9 +25,9 @@ func talkFlags() []cli.Flag {
 	return append(append(modelFlags(), cacheFlags()...),
 		&cli.IntFlag{Name: "ctx", Aliases: []string{"c", "ctx-size"}, Usage: "`N` tokens of context (default: what the model was trained for)"},
 		kvFlag(autoKV, ", or auto: what 'eval kv --fix' found for the model, int8 without that"),
-		&cli.StringFlag{Name: "system", Usage: "system message `TEXT` for a new conversation"},
+		&cli.StringFlag{Name: "system", Aliases: []string{"sys", "system-prompt"}, Usage: "system message `TEXT` for a new conversation"},
 		&cli.BoolFlag{Name: "raw", Usage: "no chat template: continue the text as it is"},
-		&cli.IntFlag{Name: "n", Usage: "at most `N` tokens of an answer (default: what fits)"},
+		&cli.IntFlag{Name: "n", Aliases: []string{"predict", "n-predict"}, Usage: "at most `N` tokens of an answer; -1: what fits (the default)", DefaultText: "what fits"},
 		&cli.Float64Flag{Name: "temp", Value: float64(d.Temp), Usage: "temperature; 0 takes the likeliest token", DefaultText: short(d.Temp)},
 		&cli.IntFlag{Name: "top-k", Value: int(d.TopK), Usage: "consider the `K` likeliest tokens; 0: all"},
 		&cli.Float64Flag{Name: "top-p", Value: float64(d.TopP), Usage: "consider the likeliest tokens that make up `P`", DefaultText: short(d.TopP)},
@@ -35,9 +36,9 @@ func talkFlags() []cli.Flag {
 		&cli.Float64Flag{Name: "presence-penalty", Usage: "subtract `F` from the logits of recent tokens"},
 		&cli.Float64Flag{Name: "frequency-penalty", Usage: "subtract `F` for each time a token was used recently"},
 		&cli.IntFlag{Name: "repeat-last-n", Value: int(d.PenaltyLastN), Usage: "`N` tokens count as recent"},
-		&cli.Int64Flag{Name: "seed", Value: -1, Usage: "seed `S` of the random choice (default: another one each time)", DefaultText: "random"},
+		&cli.Int64Flag{Name: "seed", Aliases: []string{"s"}, Value: -1, Usage: "seed `S` of the random choice (default: another one each time)", DefaultText: "random"},
 		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "say how much of a prompt was reused, and why no more"},
-		&cli.StringFlag{Name: "logit-bias", Usage: "`ID=BIAS,...` added to the logits of token ids"},
+		&cli.StringFlag{Name: "logit-bias", Usage: "`ID=BIAS,...` added to the logits of token ids; also ID+BIAS, ID-BIAS"},
 	)
 }
 
@@ -59,20 +60,30 @@ func sampling(c *cli.Context) (sample.Params, error) {
 		if pair == "" {
 			continue
 		}
-		var id int32
-		var bias float64
-		if n, err := fmt.Sscanf(pair, "%d=%g", &id, &bias); n != 2 || err != nil || math.IsNaN(bias) {
-			return p, usagef("--logit-bias %q, expected ID=BIAS", pair)
+		id, bias, ok := logitBias(pair)
+		if !ok {
+			return p, usagef("--logit-bias %.64q, expected ID=BIAS, ID+BIAS or ID-BIAS", pair)
 		}
 		if p.LogitBias == nil {
 			p.LogitBias = map[int32]float32{}
 		}
-		p.LogitBias[id] = float32(bias)
+		p.LogitBias[id] = bias
 	}
 	if err := p.Validate(); err != nil {
 		return p, usagef("%v", err)
 	}
 	return p, nil
+}
+
+// logitBias reads ID=BIAS, or ID+BIAS and ID-BIAS as llama.cpp has it.
+func logitBias(pair string) (id int32, bias float32, ok bool) {
+	at := strings.IndexAny(pair, "=+-")
+	if at < 0 {
+		return 0, 0, false
+	}
+	n, err := strconv.ParseUint(pair[:at], 10, 31)
+	b, err2 := strconv.ParseFloat(strings.TrimPrefix(pair[at:], "="), 32)
+	return int32(n), float32(b), err == nil && err2 == nil && !math.IsNaN(b)
 }
 
 // talk is a conversation with what it stands on.
@@ -104,8 +115,15 @@ func (a *app) openTalk(ctx context.Context, c *cli.Context) (_ *talk, err error)
 	if err != nil {
 		return nil, err
 	}
-	if t.max < 0 || c.Int("ctx") < 0 {
-		return nil, usagef("-n and -c must not be negative")
+	if t.max == -1 {
+		t.max = 0
+	}
+	if t.max < 0 {
+		return nil, usagef("-n %d, expected -1 or more", t.max)
+	}
+	size := c.Int("ctx")
+	if size < 0 || size > maxContext {
+		return nil, usagef("-c %d, expected 0 to %d", size, maxContext)
 	}
 	if t.model, err = a.openModel(ctx, c); err != nil {
 		return nil, err
@@ -113,7 +131,10 @@ func (a *app) openTalk(ctx context.Context, c *cli.Context) (_ *talk, err error)
 	if err := a.openMemory(ctx, c, t, format); err != nil {
 		return nil, err
 	}
-	t.opt = engine.ConversationOptions{Size: c.Int("ctx"), Raw: c.Bool("raw"), System: c.String("system"), Sample: params, Explain: c.Bool("verbose")}
+	if trained := t.model.Config.NCtx; trained > 0 && size > trained {
+		fmt.Fprintf(a.err, "kvasir: -c %d is more than the %d tokens that the model was trained for: behind those its answers may be poor\n", size, trained)
+	}
+	t.opt = engine.ConversationOptions{Size: size, Raw: c.Bool("raw"), System: c.String("system"), Sample: params, Explain: c.Bool("verbose")}
 	t.ready = time.Now()
 	return t, nil
 }
@@ -122,6 +143,7 @@ func (a *app) openTalk(ctx context.Context, c *cli.Context) (_ *talk, err error)
 func (t *talk) begin(ctx context.Context, session string) (err error) {
 	if session == "" {
 		t.conv, err = t.model.NewConversation(t.memory, t.opt)
+		t.tellSystem()
 		return err
 	}
 	p := t.a.progress("resuming")
@@ -130,7 +152,21 @@ func (t *talk) begin(ctx context.Context, session string) (err error) {
 	if r := t.resumed; err == nil {
 		t.a.explain("conversation", r.Tokens, r.Reused, r.Computed, r.Reuse)
 	}
+	if err == nil {
+		t.tellSystem()
+	}
 	return err
+}
+
+// tellSystem says of a system message that it is of no effect.
+func (t *talk) tellSystem() {
+	switch turns := t.resumed.Turns; {
+	case t.opt.System == "":
+	case t.opt.Raw || t.model.Template == nil:
+		fmt.Fprintln(t.a.err, "kvasir: --system is not used: without a chat template there is no place for it")
+	case turns > 0 && (t.conv.Turns()[0].Role != "system" || t.conv.Turns()[0].Text != t.opt.System):
+		fmt.Fprintln(t.a.err, "kvasir: --system is not used: the conversation has begun without it")
+	}
 }
 
 func (a *app) openMemory(ctx context.Context, c *cli.Context, t *talk, format quant.KVFormat) error {

@@ -17,6 +17,10 @@ func TestExitCodesAndMessages(t *testing.T) {
 	broken := file(t, "broken.gguf", "GGUF\x03\x00\x00\x00")
 	absent := filepath.Join(t.TempDir(), "absent")
 	out := filepath.Join(t.TempDir(), "out")
+	loop := filepath.Join(t.TempDir(), "loop")
+	if err := os.Symlink(loop, loop); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		args string
 		code int
@@ -30,6 +34,21 @@ func TestExitCodesAndMessages(t *testing.T) {
 		{"inspect " + absent, exitBadData, absent},
 		{"inspect " + broken, exitBadData, "truncated"},
 		{"inspect " + t.TempDir(), exitBadData, "directory"},
+		{"inspect " + loop, exitBadData, loop},
+		{"run hi -m " + loop, exitBadData, loop},
+
+		{"run --session= hi", exitUsage, "--session is empty"},
+		{"chat --session=", exitUsage, "--session is empty"},
+		{"run --logit-bias 5=1x hi", exitUsage, `"5=1x"`},
+		{"run --logit-bias 5 hi", exitUsage, `"5"`},
+		{"run --logit-bias -5=1 hi", exitUsage, `"-5=1"`},
+		{"run --logit-bias 5=nan hi", exitUsage, `"5=nan"`},
+		{"run -n -2 hi", exitUsage, "-n -2"},
+		{"run -c 100000000 hi", exitUsage, "-c 100000000, expected 0 to 2097152"},
+		{"help nosuch", exitUsage, `"nosuch"`},
+		{"help sessions nosuch", exitUsage, `"sessions nosuch"`},
+		{"sessions ls word", exitUsage, `"word"`},
+		{"eval logits --tokens " + ids + " --out " + loop, exitUsage, "link to nothing"},
 
 		{"eval nosuch", exitUsage, `"nosuch"`},
 		{"eval logits", exitUsage, "--tokens is missing"},
