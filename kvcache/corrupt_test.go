@@ -126,6 +126,25 @@ func testDamageHeals(t *testing.T, slot int) {
 	}
 }
 
+// A tail whose header an earlier process left without the rest does not stand for the one that is flushed.
+func TestDamagedTailIsStoredAgain(t *testing.T) {
+	m := memfs.New()
+	ids := tokens(100, 1)
+	fill(t, m, testOptions(), ids)
+	lay, _ := newLayout(toyGeometry)
+	m.Bytes(segmentPath(t, m))[slotAt(lay, newSegmentSlots(lay, 1<<30), 1)] ^= 1
+	s, n := openStore(t, m, testOptions())
+	q := n.NewSequence(nil)
+	match(t, q, ids[:64])
+	compute(t, q, ids[:90], 100) // all of it begins the damaged one
+	must(t, q.Flush())
+	checkIndex(t, n)
+	closeAll(t, s, q)
+	if got := reopened(t, m, ids[:90]); got != 90 {
+		t.Errorf("%d of 90 flushed tokens are found", got)
+	}
+}
+
 // Rule R6: of a block that two sequences stored at once the next process finds one copy, the one that was used.
 func TestSecondCopyIsDisowned(t *testing.T) {
 	m := memfs.New()

@@ -47,7 +47,7 @@ func (w *world) claim(t *dialogue, flushed bool) {
 		earlier.n = usable(min(earlier.n, stored))
 	} else {
 		found = tokensFound{}
-		if s := lastSnapshot(t.seq, stored); s != nil {
+		if s := w.lastSnapshot(t.seq, stored); s != nil {
 			found = tokensFound{s.pos(), s}
 		}
 		if earlier.n > stored {
@@ -80,9 +80,10 @@ func (c *kvClaim) dropped() bool {
 	return gone(c.kill.snapshot) || gone(c.power.snapshot)
 }
 
-// lastSnapshot returns the stored snapshot at which a path of n positions will be taken up, if there is one. Its rows of the window are kept:
-// no script goes as far beyond it as it takes to lose them. Needs n.mu.
-func lastSnapshot(q *Sequence, n int) (last *state) {
+// lastSnapshot returns the stored snapshot at which a path of n positions will be taken up, if there is one: one that this process was given or
+// has read. Of others there may be no more than the header. Its rows of the window are kept: no script goes as far beyond it as it takes to
+// lose them. Needs n.mu.
+func (w *world) lastSnapshot(q *Sequence, n int) (last *state) {
 	for b := n / BlockTokens; b >= 0 && last == nil; b-- {
 		node := q.ns.node(q.parent(b))
 		if node == nil {
@@ -90,7 +91,7 @@ func lastSnapshot(q *Sequence, n int) (last *state) {
 		}
 		for _, s := range node.states {
 			end := b*BlockTokens + len(s.ids)
-			if end <= n && s.seg != nil && !s.seg.failed && slices.Equal(s.ids, q.ids[b*BlockTokens:end]) && (last == nil || last.pos() < end) {
+			if end <= n && s.seg != nil && !s.seg.failed && (s.proven || w.given[s.hash]) && slices.Equal(s.ids, q.ids[b*BlockTokens:end]) && (last == nil || last.pos() < end) {
 				last = s
 			}
 		}
@@ -114,6 +115,8 @@ func (w *world) put(t *dialogue) {
 	}
 	begun := w.now()
 	w.must(t.seq.PutState(w.rows.state(t.seq, t.seq.ids)))
+	b := t.seq.Len() / BlockTokens
+	w.given[stateHash(&t.seq.parent(b).hash, t.seq.ids[b*BlockTokens:])] = true
 	w.disclaim(begun)
 	w.did["snapshot"]++
 }

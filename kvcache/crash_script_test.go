@@ -69,6 +69,7 @@ type world struct {
 	sessions *Sessions
 	talks    []*dialogue
 	warnings map[string]int // of the process
+	given    map[Hash]bool  // snapshots that the process was given
 	ops      []memfs.Op     // recorded; set at the end
 	actions  []string       // what was done, with the number of calls before it
 	did      map[string]int
@@ -114,7 +115,7 @@ func (w *world) start() {
 	w.checkWarnings()
 	w.faulty, w.doubtful = false, w.doubtful || w.unsynced
 	w.m.Fault = nil
-	w.warnings = map[string]int{}
+	w.warnings, w.given = map[string]int{}, map[Hash]bool{}
 	w.opt.Warn = func(err error) { w.warnings[err.Error()]++ }
 	w.store, w.ns, err = startStore(w.m, w.opt)
 	w.must(err)

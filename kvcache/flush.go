@@ -78,10 +78,18 @@ func (q *Sequence) storeTail() error {
 		return nil
 	}
 	parent := q.parent(at / BlockTokens)
-	if b, length := n.bestChild(parent, ids); b != nil {
+	for covered := true; covered; {
+		b, length := n.bestChild(parent, ids)
+		if b == nil {
+			break
+		}
 		n.mu.Lock()
-		covered := b.seg != nil && length == len(ids)
+		covered = b.seg != nil && length == len(ids)
 		n.mu.Unlock()
+		if covered && !n.proven(b) { // it has left the index, or has not all planes any more
+			n.release(b)
+			continue
+		}
 		if covered && q.keepAt > at {
 			n.mark(b)
 		}
@@ -116,4 +124,25 @@ func (q *Sequence) storeTail() error {
 	n.touch(b)
 	b.seg.unsynced = append(b.seg.unsynced, b)
 	return nil
+}
+
+// proven reports whether a pinned stored block is whole: of one that an earlier process left, the header may be all that there is. One that
+// is not leaves the index, or loses its windowed planes.
+func (n *Namespace) proven(b *block) bool {
+	if b.trusted() {
+		return true
+	}
+	buf, err := n.getBuffer()
+	if err != nil {
+		return true // who is to use it will see
+	}
+	defer n.putBuffer(buf)
+	err = n.readChecked(b, buf)
+	if err != nil {
+		n.forget(b)
+		return false
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return !b.windowless
 }

@@ -22,6 +22,7 @@ type state struct {
 	used    int64
 	reading int // calls that read its slot
 	dropped bool
+	proven  bool // written or read by this process: of one that was only found, the header may be all that there is
 
 	seg  *segment // nil: in memory only
 	slot uint32
@@ -117,9 +118,10 @@ func (n *Namespace) putState(parent *block, ids []int32, data []byte) {
 	if known != nil {
 		known.used = n.tick()
 	}
+	there := known != nil && (known.proven || known.ram != nil)
 	stored := node != nil && (node.ids == nil || node.seg != nil)
 	n.mu.Unlock()
-	if node == nil || known != nil {
+	if node == nil || there || known != nil && n.proveState(known) {
 		return
 	}
 	s := &state{hash: h, parent: node, ids: slices.Clone(ids)}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"kvasir/platform"
 	"kvasir/platform/vfs"
 )
 
@@ -66,7 +67,7 @@ func (n *Namespace) writeState(s *state, data []byte) error {
 	n.mu.Lock()
 	if err == nil {
 		seg.dirty = true
-		s.seg, s.slot, s.crc = seg, slot, h.crcs[0]
+		s.seg, s.slot, s.crc, s.proven = seg, slot, h.crcs[0], true
 	} else if seg.release(slot); errors.Is(err, errSpoiled) {
 		n.abandonStates(seg)
 	}
@@ -186,7 +187,7 @@ func (n *Namespace) readState(s *state, dst []byte) bool {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if err != nil {
+	if s.proven = err == nil; !s.proven {
 		n.stats.damagedBlocks.Add(1)
 		n.dropState(s)
 	}
@@ -194,6 +195,16 @@ func (n *Namespace) readState(s *state, dst []byte) bool {
 		n.freeState(s)
 	}
 	return err == nil
+}
+
+// proveState reports whether a snapshot that an earlier process left is whole. One that is not leaves the index.
+func (n *Namespace) proveState(s *state) bool {
+	buf, err := platform.MapAnonymous(n.lay.state.payloadBytes)
+	if err != nil {
+		return true // who is to go on from it will see
+	}
+	defer platform.Unmap(buf)
+	return n.readState(s, buf)
 }
 
 // abandonStates drops what a segment holds and uses it no more. Needs n.mu.

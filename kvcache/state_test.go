@@ -420,6 +420,34 @@ func TestDamagedStates(t *testing.T) {
 	must(t, s.Close())
 }
 
+// A process that died may have left the header of a snapshot without the rest. Who computes that far again and has the state does not take
+// the header for it: the next process finds the snapshot.
+func TestDamagedStateIsStoredAgain(t *testing.T) {
+	m := memfs.New()
+	ids := tokens(100, 1)
+	fillStates(t, m, testOptions(), ids, 90, 100)
+	lay, err := newLayout(stateGeometry)
+	must(t, err)
+	m.Bytes(stateSegment(t, m))[int(dataOff(newSegmentSlots(lay.state, 1<<30)))+lay.state.slotBytes] ^= 1 // that behind all
+	s, n := openStates(t, m, testOptions())
+	h := &hybrid{q: n.NewSequence(nil)}
+	if got := h.match(t, ids[:95]); got != 90 {
+		t.Fatalf("taken up at %d, want 90", got)
+	}
+	h.extend(t, ids)
+	from := m.Calls()
+	must(t, h.q.PutState(stateOf(ids)))
+	if m.Calls() != from {
+		t.Error("a snapshot that was written is written again")
+	}
+	checkStates(t, n)
+	h.close(t)
+	must(t, s.Close())
+	if got := foundStates(t, m, ids); got != 100 {
+		t.Errorf("the next process goes on at %d of 100 flushed tokens", got)
+	}
+}
+
 // Power cuts at every call of a run with snapshots: never a wrong state, and what was flushed is found.
 func TestPowerCutsWithStates(t *testing.T) {
 	m := memfs.New()
