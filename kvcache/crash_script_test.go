@@ -1,6 +1,7 @@
 package kvcache
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -96,7 +97,10 @@ func startStore(fsys vfs.FS, opt Options) (*Store, [2]*Namespace, error) {
 func crashSessions(fsys vfs.FS, seed uint64) *Sessions {
 	s := NewSessions(fsys, "/home")
 	s.clock = func() time.Time { return time.Unix(1e9, 5) }
-	s.random = rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), 7})
+	var key [32]byte
+	binary.LittleEndian.PutUint64(key[:], seed)
+	key[31] = 7
+	s.random = rand.NewChaCha8(key)
 	return s
 }
 

@@ -3,6 +3,9 @@ package kvcache
 import (
 	"flag"
 	"fmt"
+	"hash"
+	"hash/fnv"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"runtime/debug"
@@ -35,7 +38,7 @@ func TestCrashImages(t *testing.T) {
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	limit := *crashImages
-	if testing.Short() {
+	if testing.Short() && *crashImage < 0 {
 		limit = min(limit, 600)
 	}
 	began, total := time.Now(), crashTotals{did: map[string]int{}}
@@ -50,7 +53,7 @@ func TestCrashImages(t *testing.T) {
 		*crashSeed, seed-1, d.Seconds(), d.Seconds()*1e6*float64(runtime.GOMAXPROCS(0))/float64(max(total.images, 1)), runtime.GOMAXPROCS(0))
 	t.Logf("%d after a kill, %d after a power cut; %d tokens found again, %d unacknowledged turns there, %d tokens lost unacknowledged",
 		total.kills, total.images-total.kills, total.reused, total.later, total.lost)
-	t.Logf("the scripts did: %v", total.did)
+	t.Logf("the scripts did: %v; digest of the calls and images: %016x", total.did, total.digest)
 	if *crashImage < 0 && !testing.Short() && !t.Failed() && (total.kills == 0 || total.reused == 0 || total.later == 0 || total.lost == 0) {
 		t.Error("the images are too tame: nothing was found, or nothing was lost")
 	}
@@ -67,8 +70,36 @@ func TestCrashImages(t *testing.T) {
 	}
 }
 
+// A seed gives the same script, the same images and the same numbers of them each time: what failed can be looked at again.
+func TestCrashScriptsRepeat(t *testing.T) {
+	seeds := []uint64{77, 1006}
+	if testing.Short() {
+		seeds = seeds[:1]
+	}
+	for _, seed := range seeds {
+		first, again := crashDigest(t, seed), crashDigest(t, seed)
+		if first != again {
+			t.Errorf("seed %d: %s, then %s", seed, first, again)
+		}
+	}
+}
+
+// crashDigest runs a script, checks no image, and says what there was.
+func crashDigest(t *testing.T, seed uint64) string {
+	jobs := make(chan crashJob, 32)
+	go func() {
+		for range jobs {
+		}
+	}()
+	defer close(jobs)
+	s := newCrashScript(t, seed, math.MaxInt, func() bool { return false }, jobs)
+	s.run()
+	return fmt.Sprintf("%d images of %d calls, digest %016x", s.number, s.calls, s.digest.Sum64())
+}
+
 type crashTotals struct {
 	images, kills, calls, scripts, reused, later, lost int
+	digest                                             uint64
 	did                                                map[string]int
 }
 
@@ -92,8 +123,8 @@ func runCrashScript(t *testing.T, seed uint64, limit int, total *crashTotals) {
 			for job := range jobs {
 				if problems := checkers[i].check(job.fs, job.expect, job.number); len(problems) > 0 {
 					mu.Lock()
-					failed = append(failed, fmt.Sprintf("seed %d, image %d, after call %d: %s\n\tagain: -run TestCrashImages -crash.seed=%d -crash.image=%d\n%s",
-						seed, job.number, job.expect.begun, strings.Join(problems, "; "), seed, job.number, job.about))
+					failed = append(failed, fmt.Sprintf("seed %d, image %d, after call %d: %s\n\tagain: -run TestCrashImages -crash.seed=%d -crash.image=%d%s\n%s",
+						seed, job.number, job.expect.begun, strings.Join(problems, "; "), seed, job.number, crashPlanFlags(), job.about))
 					mu.Unlock()
 				}
 			}
@@ -104,7 +135,8 @@ func runCrashScript(t *testing.T, seed uint64, limit int, total *crashTotals) {
 		defer mu.Unlock()
 		return len(failed) >= 5
 	}
-	s := &crashScript{t: t, did: total.did, seed: seed, r: rand.New(rand.NewPCG(seed, 3)), limit: limit, stopped: stopped, jobs: jobs}
+	s := newCrashScript(t, seed, limit, stopped, jobs)
+	s.did = total.did
 	s.run()
 	close(jobs)
 	wg.Wait()
@@ -116,6 +148,7 @@ func runCrashScript(t *testing.T, seed uint64, limit int, total *crashTotals) {
 	total.kills += s.kills
 	total.calls += s.calls
 	total.scripts++
+	total.digest = total.digest*31 + s.digest.Sum64()
 	for _, c := range checkers {
 		total.reused += c.nReused
 		total.later += c.nLater
@@ -135,6 +168,25 @@ type crashScript struct {
 	images, kills int // checked
 	calls         int
 	did           map[string]int
+	digest        hash.Hash64 // of the calls and of what was chosen of them: a seed gives the same one each time
+}
+
+func newCrashScript(t *testing.T, seed uint64, limit int, stopped func() bool, jobs chan<- crashJob) *crashScript {
+	return &crashScript{
+		t: t, seed: seed, r: rand.New(rand.NewPCG(seed, 3)), limit: limit, stopped: stopped, jobs: jobs,
+		did: map[string]int{}, digest: fnv.New64a(),
+	}
+}
+
+// crashPlanFlags are the flags on which the numbers of images depend, beside the seed.
+func crashPlanFlags() string {
+	switch {
+	case *crashSparse:
+		return " -crash.sparse"
+	case *crashDense:
+		return " -crash.dense"
+	}
+	return ""
 }
 
 func (s *crashScript) plan() crashfs.Plan {
@@ -211,7 +263,10 @@ func (s *crashScript) crash(w *world, d *crashfs.Disk, noMap bool) (next *memfs.
 	nMarks := 0
 	for cut := 0; cut <= len(ops); cut++ {
 		if cut > 0 {
-			d.Apply(ops[cut-1])
+			op := ops[cut-1]
+			d.Apply(op)
+			fmt.Fprintln(s.digest, op.Kind, op.Path, op.NewPath, op.Off, op.N, op.Failed)
+			s.digest.Write(op.Data)
 		}
 		for nMarks < len(marks) && marks[nMarks] <= cut {
 			nMarks++
@@ -224,6 +279,7 @@ func (s *crashScript) crash(w *world, d *crashfs.Disk, noMap bool) (next *memfs.
 		for c := range d.Choices(s.plan(), mark, seen, s.r) {
 			s.number++
 			nAt++
+			fmt.Fprintln(s.digest, s.number, c.Name)
 			if cut >= at && nAt > chosen && next == nil && !c.Kill {
 				next = d.Image(c)
 				next.NoRecord = false

@@ -1,6 +1,7 @@
 package kvcache
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -209,6 +210,7 @@ func (n *Namespace) removeSegment(seg *segment) error {
 		return fmt.Errorf("%s: %w", seg.name, errSegmentUsed)
 	}
 	before := len(n.blocks)
+	slices.SortFunc(u.blocks, func(a, b *block) int { return cmp.Compare(a.seq, b.seq) }) // or slots were freed in another order each time
 	for _, b := range u.blocks {
 		n.losses.left(b, Evicted)
 		n.drop(b)

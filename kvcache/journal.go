@@ -319,7 +319,7 @@ type Sessions struct {
 	fs     vfs.FS
 	home   string
 	clock  func() time.Time
-	random io.Reader // of file ids
+	random io.Reader // of file ids and names
 }
 
 // NewSessions returns the sessions under home. Directories are made by the first Create.

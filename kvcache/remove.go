@@ -1,10 +1,10 @@
 package kvcache
 
 import (
-	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strings"
 
@@ -76,7 +76,7 @@ const unfinishedSuffix = ".tmp"
 // unfinished returns a name for a journal that is being made or removed: one that no other call uses.
 func (s *Sessions) unfinished() (string, error) {
 	var b [16]byte
-	if _, err := rand.Read(b[:]); err != nil {
+	if _, err := io.ReadFull(s.random, b[:]); err != nil {
 		return "", err
 	}
 	return filepath.Join(s.dir(), hex.EncodeToString(b[:])+unfinishedSuffix), nil

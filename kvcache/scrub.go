@@ -197,6 +197,7 @@ func (n *Namespace) takeOut(gone trail, used map[*block]bool) (victims []*block,
 			inside = append(inside, s)
 		}
 	}
+	slices.SortFunc(inside, func(a, b *state) int { return cmp.Compare(a.seq, b.seq) })
 	return victims, append(states, n.takeStates(inside)...), kept
 }
 

@@ -1,6 +1,7 @@
 package kvcache
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
@@ -171,7 +172,7 @@ func (n *Namespace) limitStates() {
 				continue
 			}
 			inMemory++
-			if oldest == nil || s.used < oldest.used || s.used == oldest.used && s.pos() < oldest.pos() {
+			if oldest == nil || cmp.Or(cmp.Compare(s.used, oldest.used), cmp.Compare(s.pos(), oldest.pos()), bytes.Compare(s.hash[:], oldest.hash[:])) < 0 {
 				oldest = s
 			}
 		}
