@@ -8,7 +8,8 @@ import (
 
 // Flush stores what can be: blocks that found no room before, the tail as a PACKED block, and makes everything written so far
 // durable. The caller decides when: some seconds after the end of a turn, and before it ends. What cannot be stored stays in memory,
-// where the sequence goes on; the error says why and is for information. Then it gives back planes that no window reaches any more:
+// where the sequence goes on; the error says why and is for information. Where another path has gone on from the end, the end is kept for this
+// one all the same (see Keep). Then it gives back planes that no window reaches any more:
 // on the disk those of blocks that nobody holds, in a namespace without a disk, where it does nothing else, those of its own.
 func (q *Sequence) Flush() error {
 	if q.closed {
@@ -69,15 +70,19 @@ func (q *Sequence) storeLate() error {
 	return nil
 }
 
-// storeTail writes the committed positions behind the last full block, unless a stored block begins with them.
+// storeTail writes the committed positions behind the last full block, unless a stored block begins with them. Where a path in the index goes
+// on from the end, or Keep was called there, it marks the block at the end: what is flushed is to be taken up again.
 func (q *Sequence) storeTail() error {
 	n := q.ns
 	at := len(q.ids) / BlockTokens * BlockTokens
 	ids := q.ids[at:]
+	parent := q.parent(at / BlockTokens)
 	if len(ids) == 0 {
+		if n.goesOn(parent) {
+			n.mark(parent)
+		}
 		return nil
 	}
-	parent := q.parent(at / BlockTokens)
 	for covered := true; covered; {
 		b, length := n.bestChild(parent, ids)
 		if b == nil {
@@ -90,7 +95,7 @@ func (q *Sequence) storeTail() error {
 			n.release(b)
 			continue
 		}
-		if covered && q.keepAt > at {
+		if covered && (q.keepAt > at || len(b.ids) > len(ids)) {
 			n.mark(b)
 		}
 		n.release(b)
@@ -124,6 +129,14 @@ func (q *Sequence) storeTail() error {
 	n.touch(b)
 	b.seg.unsynced = append(b.seg.unsynced, b)
 	return nil
+}
+
+// goesOn reports whether something stands behind a block in the index.
+func (n *Namespace) goesOn(b *block) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	node := n.node(b)
+	return node != nil && node.ids != nil && len(node.children) > 0
 }
 
 // proven reports whether a pinned stored block is whole: of one that an earlier process left, the header may be all that there is. One that

@@ -290,6 +290,54 @@ func TestKeepWhereAForkBegan(t *testing.T) {
 	}
 }
 
+// A conversation goes back and is flushed there, while the path that it left goes on: what was flushed is found by the next process.
+// Repeating that marks no block twice.
+func TestFlushWhereAnotherPathGoesOn(t *testing.T) {
+	for _, at := range []int{1, 320, 700, 704, 705, 895} { // 832 is the last full block, 896 the end of the next
+		m := memfs.New()
+		ids := tokens(900, 1)
+		s, n := openWindows(t, m, testOptions())
+		q := n.NewSequence(nil)
+		extendTo(t, q, ids)
+		must(t, q.Flush())
+		must(t, q.Truncate(at))
+		for range 3 {
+			must(t, q.Flush())
+		}
+		marked := 0
+		for _, b := range n.blocks {
+			if b.marked {
+				marked++
+			}
+		}
+		if marked != 1 {
+			t.Errorf("%d blocks are marked", marked)
+		}
+		closeAll(t, s, q)
+		if got := foundWindows(t, m, ids[:at]); got != at {
+			t.Errorf("%d of %d flushed tokens are found", got, at)
+		}
+		fillWindows(t, m, testOptions(), append(slices.Clone(ids), tokens(900, 2)...)) // the other path goes on once more
+		if got := foundWindows(t, m, ids[:at]); got != at {
+			t.Errorf("%d of %d flushed tokens are found later", got, at)
+		}
+	}
+	// A conversation that only goes forward marks nothing, however often it is flushed.
+	m := memfs.New()
+	s, n := openWindows(t, m, testOptions())
+	q := n.NewSequence(nil)
+	for size := 32; size <= 640; size += 32 {
+		extendTo(t, q, tokens(640, 1)[:size])
+		must(t, q.Flush())
+	}
+	for _, b := range n.blocks {
+		if b.marked {
+			t.Errorf("the block at %d is marked", b.firstPos)
+		}
+	}
+	closeAll(t, s, q)
+}
+
 // A path that leaves another one inside the punched range is computed from the start, and both are right afterwards.
 func TestDivergenceInsideThePunchedRange(t *testing.T) {
 	for _, at := range []int{1, 63, 64, 100, 257, 640, 740, 790, 836, 899} {
