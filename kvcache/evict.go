@@ -33,7 +33,8 @@ func (n *Namespace) idle(b *block) {
 }
 
 // makeRoom evicts what was used least recently so that n may find a slot, which it did not for that cause, and reports whether it did:
-// a leaf of n, whose slot is free at once, or, unless n has not even tried for space, a segment of another namespace.
+// a leaf of n, whose slot is free at once, or, unless n has not even tried for space, a segment of another namespace
+// or of n's snapshots.
 func (s *Store) makeRoom(n *Namespace, cause error) bool {
 	s.evictMu.Lock()
 	defer s.evictMu.Unlock()
@@ -54,7 +55,7 @@ func (s *Store) makeStateRoom(n *Namespace, cause error) bool {
 	return s.removeOlder(n.lay.state, nil, own, have, cause) || n.evictState()
 }
 
-// removeOlder removes the segment, in any namespace but one, that was used longest ago, if there is nothing of the caller's own that was
+// removeOlder removes the segment, of any but the rows of one namespace, that was used longest ago, if there is nothing of the caller's own that was
 // used before it, if a segment of this layout then has room, and if what was removed before has helped. It reports whether it did.
 // Needs evictMu.
 func (s *Store) removeOlder(lay *layout, but *Namespace, own int64, have bool, cause error) bool {
@@ -126,41 +127,55 @@ type candidate struct {
 	bytes int64 // what its file occupies
 }
 
-// oldestSegment returns the segment, in any namespace but one, whose blocks were all used longest ago: all that must go with them was
-// used no later, since a block counts as used when one below it is.
+// oldestSegment returns the segment whose blocks, or snapshots, were all used longest ago: all that must go with them was used no later,
+// since a block counts as used when one below it is. Of one namespace, for whose rows the room is, only segments of snapshots may go.
 func (s *Store) oldestSegment(but *Namespace) candidate {
 	var best candidate
 	for _, n := range s.all() {
-		if n == but || n.disk == nil || n.disk.broken.Load() {
+		if n.disk == nil || n.disk.broken.Load() {
 			continue
 		}
-		if c := n.oldestSegment(); c.seg != nil && (best.seg == nil || c.used < best.used) {
+		if c := n.oldestSegment(n == but); c.seg != nil && (best.seg == nil || c.used < best.used) {
 			best = c
 		}
 	}
 	return best
 }
 
-func (n *Namespace) oldestSegment() candidate {
+// oldestSegment is that of one namespace. forRows: only segments of snapshots, and none with one whose path a sequence holds, which needs it to
+// be taken up again; behind no block at all it saves less than a block, so that does not count.
+func (n *Namespace) oldestSegment(forRows bool) candidate {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	best := candidate{ns: n}
-	for seg, u := range n.segmentUses() {
-		if !u.free(seg) {
-			continue
-		}
-		if best.seg == nil || u.used < best.used || u.used == best.used && seg.name < best.seg.name {
-			best.seg, best.used, best.empty = seg, u.used, len(u.blocks) == 0
-			best.bytes = seg.occupied(n.lay)
+	older := func(used int64, seg *segment) bool {
+		return best.seg == nil || used < best.used || used == best.used && seg.name < best.seg.name
+	}
+	if !forRows {
+		for seg, u := range n.segmentUses() {
+			if u.free(seg) && older(u.used, seg) {
+				best.seg, best.used, best.empty = seg, u.used, len(u.blocks) == 0
+				best.bytes = seg.occupied(n.lay)
+			}
 		}
 	}
 	for _, seg := range n.disk.states {
 		used, held, free := n.stateSegmentUse(seg)
-		if free && (best.seg == nil || used < best.used || used == best.used && seg.name < best.seg.name) {
+		if free && older(used, seg) && !(forRows && n.holdsPathOf(seg)) {
 			best.seg, best.used, best.empty, best.bytes = seg, used, held == 0, segmentBytes(n.lay.state, seg.slotCount)
 		}
 	}
 	return best
+}
+
+// holdsPathOf reports whether a sequence holds the block before a snapshot of a segment. Needs n.mu.
+func (n *Namespace) holdsPathOf(seg *segment) bool {
+	for _, s := range n.states {
+		if s.seg == seg && s.parent.ids != nil && s.parent.refs > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // segmentUse is what the index says of the slots of a segment.

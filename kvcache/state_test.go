@@ -346,6 +346,53 @@ func TestStatesMakeRoom(t *testing.T) {
 	}
 }
 
+// Snapshots that have taken the whole cap make room for rows, those used longest ago first.
+func TestRowsMakeRoomAmongStates(t *testing.T) {
+	m := memfs.New()
+	opt := ticking(testOptions())
+	opt.segmentSlots = 6
+	lay, err := newLayout(stateGeometry)
+	must(t, err)
+	opt.MaxBytes = 3 * segmentBytes(lay.state, 6)
+	s, n := openStates(t, m, opt)
+	for i := range int32(18) { // prompts shorter than a block, of which the rows find no room
+		h := &hybrid{q: n.NewSequence(nil)}
+		h.extend(t, tokens(40, 10+i))
+		must(t, h.q.Close())
+	}
+	if len(n.disk.states) != 3 || len(n.disk.segments) != 0 {
+		t.Fatalf("%d segments of snapshots, %d of rows", len(n.disk.states), len(n.disk.segments))
+	}
+	ids := tokens(600, 1)
+	h := &hybrid{q: n.NewSequence(nil)}
+	h.extend(t, ids)
+	must(t, h.q.Flush())
+	must(t, h.q.Close())
+	checkStates(t, n)
+	must(t, s.Close())
+	if real := onDisk(t, m); real > opt.MaxBytes {
+		t.Errorf("%d bytes on the disk, the limit is %d", real, opt.MaxBytes)
+	}
+	if got := foundStates(t, m, ids); got != 600 {
+		t.Errorf("%d of 600 flushed tokens are found", got)
+	}
+}
+
+// Rows do not take the room of the snapshots that their own path needs.
+func TestRowsLeaveStatesOfTheirPath(t *testing.T) {
+	m := memfs.New()
+	opt := ticking(testOptions())
+	opt.segmentSlots = 6
+	lay, err := newLayout(stateGeometry)
+	must(t, err)
+	opt.MaxBytes = 3*segmentBytes(lay.state, 6) + 16<<10
+	ids := tokens(1280, 1)
+	fillStates(t, m, opt, ids, len(ids)) // room for 12 blocks beside the snapshots
+	if got := foundStates(t, m, ids); got != 768 {
+		t.Errorf("taken up at %d, want 768", got)
+	}
+}
+
 // Any damage to a snapshot, its header or its segment is a miss: the next earlier one serves, never a wrong one.
 func TestDamagedStates(t *testing.T) {
 	base := memfs.New()
