@@ -34,6 +34,9 @@ func (n *Namespace) storeState(s *state, data []byte) error {
 	if d == nil || d.broken.Load() || d.store.readOnly {
 		return errBroken
 	}
+	if d.store.opt.MaxBytes == 0 {
+		return ErrFull // as was asked for
+	}
 	bytes := len(data) + headerBytes
 	if err := d.store.charge(bytes); err != nil {
 		return err

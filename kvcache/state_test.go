@@ -393,6 +393,35 @@ func TestRowsLeaveStatesOfTheirPath(t *testing.T) {
 	}
 }
 
+// With a negative cap no snapshot is written, and none goes for another one; those that are there are used.
+func TestNoStateIsWrittenUnderANegativeCap(t *testing.T) {
+	m := memfs.New()
+	ids := tokens(600, 1)
+	fillStates(t, m, testOptions(), ids, 256, 600)
+	opt := testOptions()
+	opt.MaxBytes = -1
+	s, n := openStates(t, m, opt)
+	h := &hybrid{q: n.NewSequence(nil)}
+	if got := h.match(t, ids[:599]); got != 512 {
+		t.Errorf("taken up at %d, want 512", got)
+	}
+	from, there := m.Calls(), len(n.disk.states)
+	h.extend(t, append(slices.Clone(h.q.ids), tokens(30, 9)...)) // behind a block that is stored
+	h.close(t)
+	for _, op := range m.Ops()[from:] {
+		if op.Kind != memfs.Fdatasync && strings.Contains(op.Path, "st-") {
+			t.Errorf("%s %s at %d, %d bytes", op.Kind, op.Path, op.Off, op.N)
+		}
+	}
+	if len(n.disk.states) != there {
+		t.Errorf("%d segments of snapshots, %d before", len(n.disk.states), there)
+	}
+	must(t, s.Close())
+	if got := foundStates(t, m, ids); got != 600 {
+		t.Errorf("%d of 600 tokens are found afterwards", got)
+	}
+}
+
 // Any damage to a snapshot, its header or its segment is a miss: the next earlier one serves, never a wrong one.
 func TestDamagedStates(t *testing.T) {
 	base := memfs.New()
