@@ -33,8 +33,11 @@ type state struct {
 // pos returns the number of positions behind which it was taken.
 func (s *state) pos() int { return s.parent.firstPos + len(s.parent.ids) + len(s.ids) }
 
-// maxStatesInMemory is how many snapshots a namespace keeps that are not on disk.
-const maxStatesInMemory = 64
+// Bounds on the snapshots of a namespace that are not on disk; the one used last is kept whatever its size.
+const (
+	maxStatesInMemory     = 64
+	maxStateBytesInMemory = 64 << 20
+)
 
 // PutState keeps a copy of data as the state behind the committed positions, so that Match and Truncate can come back to here. Where
 // it cannot be stored it is kept in memory with a few others; that it is not kept at all is no error. The error wraps ErrClosed or
@@ -166,17 +169,18 @@ func (n *Namespace) insertState(s *state) {
 func (n *Namespace) limitStates() {
 	for {
 		var oldest *state
-		inMemory := 0
+		inMemory, bytesInMemory := 0, 0
 		for _, s := range n.states {
 			if s.ram == nil {
 				continue
 			}
 			inMemory++
+			bytesInMemory += len(s.ram)
 			if oldest == nil || cmp.Or(cmp.Compare(s.used, oldest.used), cmp.Compare(s.pos(), oldest.pos()), bytes.Compare(s.hash[:], oldest.hash[:])) < 0 {
 				oldest = s
 			}
 		}
-		if inMemory <= maxStatesInMemory {
+		if inMemory <= maxStatesInMemory && bytesInMemory <= maxStateBytesInMemory || inMemory <= 1 {
 			return
 		}
 		n.dropState(oldest)

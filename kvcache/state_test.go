@@ -308,6 +308,31 @@ func TestStatesInMemoryAreBounded(t *testing.T) {
 	must(t, n.Close())
 }
 
+// Large snapshots are bounded by their bytes; one is always kept.
+func TestLargeStatesInMemoryAreBounded(t *testing.T) {
+	for size, want := range map[int]int{4 << 20: 16, 80 << 20: 1} {
+		g := stateGeometry
+		g.StateBytes = size
+		n := mustRAM(t, g)
+		q := n.NewSequence(nil)
+		ids := tokens(18, 1)
+		data := make([]byte, size)
+		for at := 1; at <= len(ids); at++ {
+			compute(t, q, ids[:at], 64)
+			data[0] = byte(at)
+			must(t, q.PutState(data))
+		}
+		if len(n.states) != want {
+			t.Errorf("%d snapshots of %d MiB in memory, want %d", len(n.states), size>>20, want)
+		}
+		if n.states[stateHash(&q.root.hash, ids)] == nil {
+			t.Error("the last snapshot is not among them")
+		}
+		must(t, q.Close())
+		must(t, n.Close())
+	}
+}
+
 // A store that rows have filled makes room for snapshots: without them the rows of a hybrid are of no use to the next process.
 func TestStatesMakeRoom(t *testing.T) {
 	for name, fill := range map[string]func(s *Store, n *Namespace) *Namespace{
