@@ -6,7 +6,7 @@ import (
 	"kvasir/internal/failpoint"
 )
 
-// Flush stores what can be: blocks that found no room before, the tail as a PACKED block, and makes everything written so far
+// Flush stores what can be: blocks and snapshots that found no room before, the tail as a PACKED block, and makes everything written so far
 // durable. The caller decides when: some seconds after the end of a turn, and before it ends. What cannot be stored stays in memory,
 // where the sequence goes on; the error says why and is for information. Where another path has gone on from the end, the end is kept for this
 // one all the same (see Keep). Then it gives back planes that no window reaches any more:
@@ -25,6 +25,7 @@ func (q *Sequence) Flush() error {
 	err := q.storeLate()
 	if err == nil {
 		err = q.storeTail()
+		q.storeStates() // what fails stays in memory, as of PutState
 	}
 	failpoint.Here("flush: before the sync")
 	if err = errors.Join(err, n.sync()); err == nil {

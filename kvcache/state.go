@@ -123,8 +123,11 @@ func (n *Namespace) putState(parent *block, ids []int32, data []byte) {
 		known.used = n.tick()
 	}
 	there := known != nil && (known.proven || known.ram != nil)
-	stored := node != nil && (node.ids == nil || node.seg != nil)
+	stored := node != nil && node.takesStates()
 	n.mu.Unlock()
+	if there {
+		_ = n.storeStateLate(known) // else it stays where it is
+	}
 	if node == nil || there || known != nil && n.proveState(known) {
 		return
 	}
@@ -140,7 +143,7 @@ func (n *Namespace) putState(parent *block, ids []int32, data []byte) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if node = n.node(parent); node == nil || n.states[h] != nil {
-		n.freeState(s)
+		n.disownState(s)
 		return
 	}
 	s.parent, s.used = node, n.tick()
@@ -148,6 +151,59 @@ func (n *Namespace) putState(parent *block, ids []int32, data []byte) {
 	if s.ram != nil {
 		n.limitStates()
 	}
+}
+
+// storeStates stores the snapshots of the path that are in memory only, now that the blocks before them are stored.
+func (q *Sequence) storeStates() {
+	n := q.ns
+	n.mu.Lock()
+	any := false
+	for _, s := range n.states {
+		any = any || s.ram != nil
+	}
+	n.mu.Unlock()
+	for b := 0; any && b*BlockTokens <= len(q.ids); b++ {
+		for _, s := range slices.Backward(n.statesBehind(q.parent(b), q.ids[b*BlockTokens:])) {
+			if n.storeStateLate(s) != nil {
+				return
+			}
+		}
+	}
+}
+
+// storeStateLate stores a snapshot of the index that is in memory only, if its block is stored. Otherwise it does nothing.
+func (n *Namespace) storeStateLate(s *state) error {
+	n.mu.Lock()
+	if s.dropped || s.ram == nil || s.reading > 0 || !s.parent.takesStates() { // reading: another call is at it
+		n.mu.Unlock()
+		return nil
+	}
+	s.reading++ // keeps the memory
+	s.used = n.tick()
+	n.mu.Unlock()
+	err := n.storeState(s, s.ram)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch s.reading--; {
+	case s.dropped && s.reading == 0:
+		n.disownState(s)
+	case err == nil:
+		_ = platform.Unmap(s.ram) // fails only for a slice that is not a mapping of ours
+		s.ram = nil
+	}
+	return err
+}
+
+// takesStates reports whether snapshots behind a block may be stored. Needs Namespace.mu.
+func (b *block) takesStates() bool { return b.ids == nil || b.seg != nil && !b.dropped }
+
+// disownState gives back what a snapshot occupies that is not in the index, and of which the next process is to find nothing. Needs n.mu.
+func (n *Namespace) disownState(s *state) {
+	if s.seg != nil {
+		s.seg.disown(s.slot)
+		s.seg = nil
+	}
+	n.freeState(s)
 }
 
 // tick returns the time of a use.

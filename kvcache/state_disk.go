@@ -54,9 +54,12 @@ func (n *Namespace) writeState(s *state, data []byte) error {
 	if err != nil {
 		return err
 	}
+	n.mu.Lock()
+	parent := s.parent // another copy of it may take its place; these two do not change
+	n.mu.Unlock()
 	h := slotHeader{
-		kind: kindState, flags: flagWindowPlanes, slot: slot, firstPos: uint32(s.pos() - len(s.ids)), seq: s.seq, uuid: seg.uuid,
-		parent: s.parent.hash, hash: s.hash, ids: s.ids, crcs: []uint32{lay.layerCRC(data, BlockTokens, &s.hash, slot, 0)},
+		kind: kindState, flags: flagWindowPlanes, slot: slot, firstPos: uint32(parent.firstPos + len(parent.ids)), seq: s.seq, uuid: seg.uuid,
+		parent: parent.hash, hash: s.hash, ids: s.ids, crcs: []uint32{lay.layerCRC(data, BlockTokens, &s.hash, slot, 0)},
 	}
 	var header [headerBytes]byte
 	h.encode(header[:], lay)

@@ -418,6 +418,48 @@ func TestRowsLeaveStatesOfTheirPath(t *testing.T) {
 	}
 }
 
+// A snapshot whose block found no room at first is stored with it, by the next flush or when it is given again.
+func TestStateIsStoredLate(t *testing.T) {
+	for _, again := range []bool{false, true} {
+		m := memfs.New()
+		s, n := openStates(t, m, testOptions())
+		ids := tokens(300, 1)
+		m.Fault = func(op memfs.Op) error {
+			if op.Kind == memfs.Fallocate {
+				return vfs.ErrNoSpace
+			}
+			return nil
+		}
+		h := &hybrid{q: n.NewSequence(nil)}
+		for _, size := range []int{20, 256, 300} {
+			h.extend(t, ids[:size])
+		}
+		checkStates(t, n)
+		m.Fault = nil
+		if again {
+			n.disk.full.Store(false)
+			must(t, h.q.storeLate())
+			must(t, h.q.PutState(stateOf(ids)))
+		} else {
+			must(t, h.q.Flush())
+		}
+		checkStates(t, n)
+		for _, st := range n.states {
+			if want := !again || st.pos() == 300; want != (st.seg != nil) {
+				t.Errorf("given again %v: the snapshot behind %d is stored: %v", again, st.pos(), st.seg != nil)
+			}
+		}
+		must(t, h.q.Flush())
+		must(t, h.q.Close())
+		must(t, s.Close())
+		for _, size := range []int{20, 256, 300} {
+			if got := foundStates(t, m, ids[:size]); got != size {
+				t.Errorf("the next process goes on at %d of %d flushed tokens", got, size)
+			}
+		}
+	}
+}
+
 // With a negative cap no snapshot is written, and none goes for another one; those that are there are used.
 func TestNoStateIsWrittenUnderANegativeCap(t *testing.T) {
 	m := memfs.New()
