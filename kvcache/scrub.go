@@ -158,8 +158,8 @@ type place struct {
 	slot uint32
 }
 
-// takeOut drops the blocks of a trail that nobody needs, the deepest first, and the snapshots behind them and inside blocks of the trail;
-// it returns them pinned.
+// takeOut drops the blocks of a trail that nobody needs, the deepest first, and the snapshots behind them and inside blocks of the trail, unless
+// a block that stays has their tokens; it returns them pinned.
 func (n *Namespace) takeOut(gone trail, used map[*block]bool) (victims []*block, states []*state, kept int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -193,12 +193,17 @@ func (n *Namespace) takeOut(gone trail, used map[*block]bool) (victims []*block,
 	}
 	var inside []*state
 	for _, s := range n.states {
-		if len(s.ids) > 0 && gone.has(&s.parent.hash, s.ids) {
+		if len(s.ids) > 0 && gone.has(&s.parent.hash, s.ids) && !s.covered() {
 			inside = append(inside, s)
 		}
 	}
 	slices.SortFunc(inside, func(a, b *state) int { return cmp.Compare(a.seq, b.seq) })
 	return victims, append(states, n.takeStates(inside)...), kept
+}
+
+// covered reports whether the tokens of a snapshot begin a block of the index. Needs Namespace.mu.
+func (s *state) covered() bool {
+	return slices.ContainsFunc(s.parent.children, func(c *block) bool { return commonPrefix(c.ids, s.ids) == len(s.ids) })
 }
 
 // takeStates drops snapshots and returns those on disk, so that their slots are not taken yet. Needs n.mu.

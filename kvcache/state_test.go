@@ -775,6 +775,50 @@ func TestRemovedSessionLeavesNoState(t *testing.T) {
 	}
 }
 
+// A snapshot inside a block stays when a session is removed if another session or a pin has its tokens; else it goes.
+func TestRemovedSessionLeavesSharedStates(t *testing.T) {
+	prompt := tokens(100, 1)
+	mine := append(slices.Clone(prompt), tokens(60, 2)...)
+	next := append(slices.Clone(prompt), tokens(60, 4)...) // a conversation to come
+	for name, want := range map[string]int{"another session": 100, "a pin": 100, "nobody": 0} {
+		m := memfs.New()
+		sessions := testSessions(m)
+		s, n := openStates(t, m, testOptions())
+		talk := func(name string, ids []int32) {
+			j := create(t, sessions, name)
+			must(t, j.Model(ModelRecord{Fingerprint: toyPrint, Name: "toy"}))
+			must(t, j.Turn("user", "text", ids))
+			must(t, j.Close())
+			h := &hybrid{q: n.NewSequence(nil)}
+			h.match(t, ids)
+			h.extend(t, prompt)
+			must(t, h.q.Flush())
+			h.extend(t, ids)
+			h.close(t)
+		}
+		talk("mine", mine)
+		switch name {
+		case "another session":
+			talk("other", append(slices.Clone(prompt), tokens(60, 3)...))
+		case "a pin":
+			if _, err := n.Pin("system", prompt); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if done, err := sessions.RemoveRows("mine", s); err != nil || done.Why != nil {
+			t.Fatalf("%+v, %v", done, err)
+		}
+		checkStates(t, n)
+		must(t, s.Close())
+		if got := foundStates(t, m, next); got != want {
+			t.Errorf("%s: taken up at %d, want %d", name, got, want)
+		}
+		if bytes.Contains(m.Bytes(stateSegment(t, m)), stateOf(mine)) {
+			t.Errorf("%s: a snapshot of the removed session is left", name)
+		}
+	}
+}
+
 // 'cache check' and 'cache gc' know snapshots: damage is found, and a segment of them goes like any other.
 func TestCheckAndCollectStates(t *testing.T) {
 	m := memfs.New()
