@@ -1,6 +1,7 @@
 package kvcache
 
 import (
+	"errors"
 	"fmt"
 	"io"
 )
@@ -15,14 +16,15 @@ type ImportOptions struct {
 type Imported struct {
 	Archive
 	Session string // its name here
-	Stored  int    // tokens whose rows the store has now, at the start of the path
+	Stored  int    // tokens at the start of the path that the store has now, so that a sequence can go on from there
 	Reason  error  // why these are fewer than the archive holds; nil if they are not
 	Pin     string // label of the pin that keeps them, if one was asked for
 }
 
 // Import makes a new session of an archive. The archive is checked as by CheckArchive while it is read; the session is there whole
 // when it was read to its end, and not at all if that fails: what may be left is blocks in the store, each as good as any other.
-// Rows that find no place (another process has the store, it is full) are no error: they will be computed again. The error wraps
+// Rows that find no place (another process has the store, it is full), or that lack the state of recurrent layers, are no error: they will be
+// computed again. The error wraps
 // ErrArchive, ErrName, ErrExists, vfs.ErrNoSpace..., or is that of r.
 func (s *Sessions) Import(r io.Reader, opt ImportOptions) (*Imported, error) {
 	b, err := openArchive(r)
@@ -178,7 +180,16 @@ func (k *rowSink) finish() {
 	if k.reason == nil && k.stored == full*BlockTokens {
 		k.stored = k.seq.Len()
 	}
+	if k.seq.ns.lay.state != nil {
+		stored := k.stored
+		if k.stored = k.seq.restore(0, stored); k.stored < stored && k.reason == nil {
+			k.reason = errNoSnapshots
+		}
+	}
 }
+
+// errNoSnapshots: the model has recurrent layers.
+var errNoSnapshots = errors.New("an archive holds no snapshot of the recurrent state, without which rows are not taken up")
 
 func (k *rowSink) close() {
 	if k.seq != nil {

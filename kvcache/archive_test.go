@@ -528,3 +528,42 @@ func TestArchiveWithoutWindows(t *testing.T) {
 		}
 	}
 }
+
+// Archives hold no snapshots: of a model with a state what is told is what can be gone on from, and a pack that cannot be is not pinned.
+func TestArchiveOfAModelWithAState(t *testing.T) {
+	m, ids := memfs.New(), tokens(300, 1)
+	sessions := testSessions(m)
+	j := create(t, sessions, "S")
+	must(t, j.Model(ModelRecord{Fingerprint: toyPrint, Name: "toy"}))
+	must(t, j.Turn("user", "text", ids))
+	must(t, j.Close())
+	fillStates(t, m, testOptions(), ids, 300)
+	b, info := export(t, m, "S", false)
+	if info.KVTokens == 0 {
+		t.Fatal("no rows in the archive")
+	}
+	for name, c := range map[string]struct {
+		lengths []int
+		want    int
+	}{"an empty home": {nil, 0}, "a home with a snapshot": {[]int{100}, 100}} {
+		to := memfs.New()
+		if c.lengths != nil {
+			fillStates(t, to, testOptions(), ids, c.lengths...)
+		}
+		in, err := takeIn(t, to, testOptions(), b, "T")
+		if err != nil || in.Stored != c.want || !errors.Is(in.Reason, errNoSnapshots) {
+			t.Errorf("%s: %d tokens told, want %d; %v, %v", name, in.Stored, c.want, in.Reason, err)
+		}
+		if got := foundStates(t, to, ids); got != in.Stored {
+			t.Errorf("%s: taken up at %d, told were %d", name, got, in.Stored)
+		}
+	}
+	s, n := openStates(t, m, testOptions())
+	pack := packOf(t, n, ids)
+	must(t, s.Close())
+	s, n = openStates(t, memfs.New(), testOptions())
+	if in, err := s.AddPack(bytes.NewReader(pack), true); err != nil || in.Stored != 0 || in.Pin != "" || len(n.Pins()) != 0 {
+		t.Errorf("a pack: %+v, %v; pins %v", in, err, n.Pins())
+	}
+	must(t, s.Close())
+}
