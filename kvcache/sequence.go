@@ -360,7 +360,11 @@ func (n *Namespace) copyTail(dst []byte, source *block, length int) error {
 		if e.windowless {
 			return errNoWindow
 		}
-		return n.lay.copyMapped(dst, e.data, length)
+		windows, err := n.copyVerified(dst, &e, length)
+		if err == nil && !windows {
+			err = errNoWindow
+		}
+		return err
 	}
 	buf, err := n.getBuffer()
 	if err != nil {
@@ -402,10 +406,19 @@ func (q *Sequence) truncate(n int) error {
 			return err
 		}
 		e := &q.entries[keep-1]
-		if err := q.ns.lay.copyMapped(buf, e.data, r); err != nil {
+		windows, err := q.ns.copyVerified(buf, e, r)
+		switch {
+		case errors.Is(err, ErrNoMemory):
+			q.ns.putBuffer(buf)
+			return err
+		case err != nil:
 			q.ns.putBuffer(buf)
 			q.ns.forget(e.block)
 			return q.lose(n, n-r, err)
+		case !windows: // they have just turned out to be damaged
+			q.ns.putBuffer(buf)
+			e.windowless = true
+			return q.lose(n, n-r, errNoWindow)
 		}
 		for len(q.entries) > keep {
 			q.drop(len(q.entries) - 1)

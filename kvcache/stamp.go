@@ -105,12 +105,22 @@ func (s *segment) confirm() {
 	s.alarms = 0
 }
 
-// inspect looks whether somebody else has changed the file of seg. It does not wait for our own writes.
+// inspect looks whether somebody else has changed the file of seg. It does not wait for our own writes: what they hide, the next call finds.
 func (n *Namespace) inspect(seg *segment) {
 	if seg.stamp.mu.TryLock() {
 		seg.compare()
 		seg.stamp.mu.Unlock()
 	}
+	if seg.spoiled.Load() {
+		n.retire(seg)
+	}
+}
+
+// inspectNow is inspect for who will not look again: it waits for our own writes.
+func (n *Namespace) inspectNow(seg *segment) {
+	seg.stamp.mu.Lock()
+	seg.compare()
+	seg.stamp.mu.Unlock()
 	if seg.spoiled.Load() {
 		n.retire(seg)
 	}
