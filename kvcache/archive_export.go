@@ -103,7 +103,8 @@ func (s *Sessions) writeStored(a *archiveWriter, info *Archive, fp Fingerprint, 
 
 // WritePack writes the rows of a sequence, all committed positions, to w as a prefix pack: an archive from which Store.AddPack
 // gives them to another store. fp and inputs are what Store.Namespace takes for the model; text is the prefix for people. The
-// sequence is not changed. The error wraps ErrClosed, ErrReserve (nothing is committed), ErrGeometry or ErrLost, or is that of w.
+// sequence is not changed. The error wraps ErrClosed, ErrReserve (nothing is committed), ErrGeometry, ErrNoMemory or ErrLost (the
+// next Reserve says more), or is that of w.
 func (q *Sequence) WritePack(w io.Writer, fp Fingerprint, inputs []byte, text string) (*Archive, error) {
 	return q.writePack(w, time.Now(), fp, inputs, text)
 }

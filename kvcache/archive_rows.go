@@ -196,7 +196,11 @@ type sequenceRows struct {
 func (s *sequenceRows) rows(firstPos int, ids []int32) (payload []byte, windows bool, err error) {
 	lay, e := s.q.ns.lay, &s.q.entries[firstPos/BlockTokens]
 	if len(ids) == BlockTokens {
-		return s.buf[:lay.payloadBytes], !e.windowless, lay.copyMapped(s.buf, e.data, BlockTokens)
+		windows, err := s.q.ns.copyVerified(s.buf, e, BlockTokens)
+		if err == nil && !windows && !e.windowless { // the sequence does not know yet
+			err = fmt.Errorf("%w: %w", errDamaged, errNoWindow)
+		}
+		return s.buf[:lay.payloadBytes], windows, err
 	}
 	lay.pack(s.buf, e.data, len(ids))
 	return s.buf[:len(ids)*lay.tokenBytes], !e.windowless, nil

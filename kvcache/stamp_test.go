@@ -1,6 +1,7 @@
 package kvcache
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 
 	"kvasir/internal/guardmem"
 	"kvasir/platform/vfs"
+	"kvasir/platform/vfs/memfs"
 )
 
 // onlySegment returns the path of the one segment under a home directory.
@@ -213,6 +215,48 @@ func TestTruncateIntoAChangedBlock(t *testing.T) {
 			q = n.NewSequence(nil)
 			if got := match(t, q, path); got != len(path) {
 				t.Errorf("the next process finds %d tokens of %d", got, len(path))
+			}
+			closeAll(t, s, q)
+		})
+	}
+}
+
+// A pack is made of rows that were verified, or not at all: its checksums would make others' zeros good.
+func TestPackOfAChangedSegment(t *testing.T) {
+	lay, _ := newLayout(toyGeometry)
+	count := newSegmentSlots(lay, 1<<30)
+	at := func(slot int) int64 { return int64(slotAt(lay, count, slot)) }
+	ids := tokens(5*64+10, 1)
+	for name, c := range map[string]struct {
+		change func(f vfs.File) error
+		whole  bool
+	}{
+		"a hole": {func(f vfs.File) error { return f.Punch(at(2), int64(lay.slotBytes)) }, false},
+		"windowed rows": {func(f vfs.File) error {
+			_, err := f.WriteAt([]byte{0x55}, at(4)+int64(lay.planes[2*1].off)+50)
+			return err
+		}, false},
+		"a free slot": {func(f vfs.File) error { _, err := f.WriteAt([]byte{1}, at(count-1)); return err }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			s, n := realStore(t, dir, toyGeometry)
+			q := n.NewSequence(nil)
+			compute(t, q, ids, 100)
+			byAnother(t, onlySegment(t, dir), c.change)
+			var pack bytes.Buffer
+			if _, err := q.WritePack(&pack, toyPrint, nil, "x"); c.whole && err != nil || !c.whole && !errors.Is(err, ErrLost) {
+				t.Errorf("pack: %v", err)
+			}
+			closeAll(t, s, q)
+			s, n = openStore(t, memfs.New(), testOptions())
+			_, err := s.AddPack(&pack, false)
+			if c.whole {
+				must(t, err)
+			}
+			q = n.NewSequence(nil)
+			if got := match(t, q, ids); c.whole && got != len(ids) {
+				t.Errorf("%d tokens of the pack are found", got)
 			}
 			closeAll(t, s, q)
 		})
