@@ -232,8 +232,9 @@ func (n *Namespace) takeFree(gone trail) ([]place, error) {
 		}
 		for _, free := range []*[]uint32{&seg.free, &seg.hollow} {
 			var left []uint32
-			for _, slot := range *free {
+			for i, slot := range *free {
 				if _, err := seg.file.ReadAt(header, headerTableOff+int64(slot)*headerBytes); err != nil {
+					*free = append(left, (*free)[i:]...)
 					return taken, fmt.Errorf("segment %s: %w", seg.name, err)
 				}
 				h, err := decodeSlotHeader(header, lay, seg.uuid, slot)

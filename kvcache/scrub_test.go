@@ -222,6 +222,43 @@ func TestRemoveRowsAgainAfterAFailure(t *testing.T) {
 	}
 }
 
+// A header that cannot be read ends a removal; each free slot is then free once, or two blocks would share it.
+func TestRemoveRowsWithAnUnreadableHeader(t *testing.T) {
+	m := memfs.New()
+	store, n := openStore(t, m, testOptions())
+	s := testSessions(m)
+	ids := tokens(200, 1)
+	talk(t, s, n, "a", ids)
+	n.mu.Lock()
+	for n.lru.back != nil { // evicted: slots that are free and hold headers of the session
+		n.drop(n.lru.back)
+	}
+	seg := n.disk.segments[0]
+	free := slices.Sorted(slices.Values(seg.free))
+	last := seg.free[len(seg.free)-1]
+	n.mu.Unlock()
+	m.Fault = func(op memfs.Op) error {
+		if op.Kind == memfs.Read && strings.HasSuffix(op.Path, ".seg") && op.Off == headerTableOff+int64(last)*headerBytes {
+			return errDisk
+		}
+		return nil
+	}
+	if _, err := s.RemoveRows("a", store); !errors.Is(err, errDisk) {
+		t.Errorf("removed: %v", err)
+	}
+	m.Fault = nil
+	n.mu.Lock()
+	if now := slices.Sorted(slices.Values(seg.free)); !slices.Equal(now, free) {
+		t.Errorf("%d slots are free, were %d: %v", len(now), len(free), now)
+	}
+	n.mu.Unlock()
+	done, err := s.RemoveRows("a", store)
+	if must(t, err); sees(m, ids) || done.Why != nil {
+		t.Errorf("rows are left after the second removal: %+v", done)
+	}
+	must(t, store.Close())
+}
+
 // Random sessions that branch, go on, take back and are removed: a removal takes all that only the removed one ever used, and
 // nothing that another session uses.
 func TestRemoveRowsAgainstModel(t *testing.T) {
