@@ -50,9 +50,24 @@ func (n *Namespace) seal(parent *block, h Hash, ids []int32, firstPos int, priva
 	b.marked = n.markedLike(b)
 	n.mu.Unlock()
 	err := n.store(b, buf[:n.lay.payloadBytes])
+	e, remark := n.enter(parent, b, buf, err)
+	if remark {
+		n.disk.syncMu.Lock()
+		defer n.disk.syncMu.Unlock()
+		n.storeMark(b)
+	}
+	return e
+}
+
+// enter puts a block that has just been sealed into the index, with the error of storing it, and returns the entry for it, or for the one that is
+// there already, and whether it has been marked since its header was written.
+func (n *Namespace) enter(parent, b *block, buf []byte, err error) (_ entry, remark bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	node, other := n.node(parent), n.blocks[h]
+	node, other := n.node(parent), n.blocks[b.hash]
+	if !b.marked && n.markedLike(b) {
+		b.marked, remark = true, err == nil
+	}
 	switch {
 	case other != nil && (!other.windowless || b.windowless) && (other.ram != nil || other.trusted() && other.seg.view != nil):
 		// Another sequence sealed the same block while we wrote ours.
@@ -63,9 +78,9 @@ func (n *Namespace) seal(parent *block, h Hash, ids []int32, firstPos int, priva
 		}
 		n.putBufferLocked(buf)
 		if other.ram != nil {
-			return entry{other.ram, other, other.windowless}
+			return entry{other.ram, other, other.windowless}, false
 		}
-		return entry{other.seg.slotView(other.slot), other, other.windowless}
+		return entry{other.seg.slotView(other.slot), other, other.windowless}, false
 	case other != nil && other.windowless && !b.windowless && other.seg != nil && err == nil:
 		n.supersede(other, b)
 		n.dropCovered(b)
@@ -80,16 +95,16 @@ func (n *Namespace) seal(parent *block, h Hash, ids []int32, firstPos int, priva
 	if err != nil {
 		n.stats.memory.Add(1)
 		b.ram = buf
-		return entry{buf, b, b.windowless}
+		return entry{buf, b, b.windowless}, remark
 	}
 	n.stats.stored.Add(1)
 	b.seg.unsynced = append(b.seg.unsynced, b)
 	if b.seg.view == nil {
 		b.ram = buf
-		return entry{buf, b, b.windowless}
+		return entry{buf, b, b.windowless}, remark
 	}
 	n.putBufferLocked(buf)
-	return entry{b.seg.slotView(b.slot), b, b.windowless}
+	return entry{b.seg.slotView(b.slot), b, b.windowless}, remark
 }
 
 // markedLike says whether a block that b takes the place of is marked. Needs n.mu.

@@ -45,12 +45,12 @@ func (q *Sequence) storeLate() error {
 		}
 		n.mu.Lock()
 		pending := e.block.seg == nil && !e.block.dropped
+		late := &block{
+			hash: e.block.hash, parent: e.block.parent, ids: e.block.ids, firstPos: e.block.firstPos, windowless: e.windowless, marked: e.block.marked,
+		}
 		n.mu.Unlock()
 		if !pending {
 			continue
-		}
-		late := &block{
-			hash: e.block.hash, parent: e.block.parent, ids: e.block.ids, firstPos: e.block.firstPos, windowless: e.windowless, marked: e.block.marked,
 		}
 		if err := n.store(late, e.data[:n.lay.payloadBytes]); err != nil {
 			return err
@@ -58,15 +58,22 @@ func (q *Sequence) storeLate() error {
 		n.stats.stored.Add(1)
 		n.mu.Lock()
 		b := e.block
+		remark := false
 		if b.seg == nil && !b.dropped {
 			// The rows in memory stay what its holders see; the slot serves those who come when they are gone.
 			b.crcs, b.seq, b.seg, b.slot = late.crcs, late.seq, late.seg, late.slot
 			b.verified.Store(late.verified.Load())
 			b.seg.unsynced = append(b.seg.unsynced, b)
+			remark = b.marked && !late.marked // while we wrote
 		} else {
 			late.seg.disown(late.slot)
 		}
 		n.mu.Unlock()
+		if remark {
+			n.disk.syncMu.Lock()
+			n.storeMark(b)
+			n.disk.syncMu.Unlock()
+		}
 	}
 	return nil
 }

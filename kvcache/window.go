@@ -70,19 +70,26 @@ func (n *Namespace) mark(b *block) {
 		n.mu.Unlock()
 		return
 	}
-	b.marked = true
-	stored := b.seg != nil && !b.seg.failed && n.disk.writable()
+	b.marked = true // who stores it meanwhile looks again when he has set b.seg
 	b.holds++
 	n.mu.Unlock()
-	if stored {
-		stored = n.writeFlags(b) == nil
+	n.storeMark(b)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.unhold(b)
+}
+
+// storeMark writes the mark of a block, which is held or pinned, to its header if it is stored. Needs syncMu.
+func (n *Namespace) storeMark(b *block) {
+	n.mu.Lock()
+	stored := b.seg != nil && !b.seg.failed && n.disk.writable()
+	n.mu.Unlock()
+	if !stored || n.writeFlags(b) != nil {
+		return
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if stored {
-		b.seg.unsynced = append(b.seg.unsynced, b)
-	}
-	n.unhold(b)
+	b.seg.unsynced = append(b.seg.unsynced, b)
 }
 
 // giveBack frees the memory of windowed planes that no query of this sequence sees any more, of blocks that are in memory for good

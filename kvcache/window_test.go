@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -336,6 +337,60 @@ func TestFlushWhereAnotherPathGoesOn(t *testing.T) {
 		}
 	}
 	closeAll(t, s, q)
+}
+
+// What is marked while its header is being written has the flag all the same: nobody marks it a second time.
+func TestMarkedWhileItIsStored(t *testing.T) {
+	ids := tokens(100, 1)
+	flags := func(m *memfs.FS, b *block) byte {
+		return m.Bytes(segmentPath(t, m))[headerTableOff+int(b.slot)*headerBytes+flagsOff]
+	}
+	atHeader := func(m *memfs.FS, slot int64, do func()) {
+		m.Fault = func(op memfs.Op) error {
+			if op.Kind == memfs.Write && strings.HasSuffix(op.Path, ".seg") && op.Off == headerTableOff+slot*headerBytes {
+				do()
+			}
+			return nil
+		}
+	}
+	t.Run("late", func(t *testing.T) {
+		m := memfs.New()
+		s, n := openWindows(t, m, testOptions())
+		m.Fault = func(op memfs.Op) error {
+			if op.Kind == memfs.Fallocate {
+				return vfs.ErrNoSpace
+			}
+			return nil
+		}
+		q, other := n.NewSequence(nil), n.NewSequence(nil)
+		compute(t, q, ids, 64)
+		match(t, other, ids[:64])
+		atHeader(m, 0, func() { must(t, other.Keep(40)) })
+		must(t, q.Flush())
+		if b := q.entries[0].block; b.seg == nil || !b.marked || flags(m, b)&flagKeep == 0 {
+			t.Errorf("stored %v, marked %v, flags %x", b.seg != nil, b.marked, flags(m, b))
+		}
+		closeAll(t, s, q, other)
+	})
+	t.Run("sealed", func(t *testing.T) {
+		m := memfs.New()
+		fillWindows(t, m, testOptions(), ids[:40])
+		s, n := openWindows(t, m, testOptions())
+		q := n.NewSequence(nil)
+		match(t, q, ids[:40])
+		tail, _ := n.bestChild(q.root, ids)
+		atHeader(m, 1, func() { // what mark does before it waits for the write
+			n.mu.Lock()
+			tail.marked = true
+			n.mu.Unlock()
+		})
+		compute(t, q, ids, 64)
+		if b := q.entries[0].block; b.slot != 1 || !b.marked || flags(m, b)&flagKeep == 0 {
+			t.Errorf("slot %d, marked %v, flags %x", b.slot, b.marked, flags(m, b))
+		}
+		n.release(tail)
+		closeAll(t, s, q)
+	})
 }
 
 // A path that leaves another one inside the punched range is computed from the start, and both are right afterwards.
