@@ -2,6 +2,7 @@ package kvcache
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"math/rand/v2"
@@ -625,6 +626,50 @@ func TestPinsFollowTheirPath(t *testing.T) {
 	}
 	must(t, other.Close())
 	must(t, second.Close())
+}
+
+// A block of a pinned path may be replaced while the pin is being removed: the pin is counted where it stands, and then nowhere.
+func TestUnpinWhileABlockIsReplaced(t *testing.T) {
+	m := memfs.New()
+	ids := tokens(640, 1)
+	fillWindows(t, m, testOptions(), ids)
+	s, n := openWindows(t, m, testOptions())
+	_, err := n.Pin("p", ids)
+	must(t, err)
+	leaf := n.pins["p"].node
+	var by *block
+	for _, fails := range []bool{true, false} {
+		m.Fault = func(op memfs.Op) error {
+			if op.Kind != memfs.Rename {
+				return nil
+			}
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			if by == nil { // as a sequence does that has computed a windowless leaf again
+				seg, slot, _ := n.popSlot()
+				by = &block{hash: leaf.hash, ids: leaf.ids, firstPos: leaf.firstPos, seg: seg, slot: slot, crcs: leaf.crcs}
+				n.supersede(leaf, by)
+				n.touch(by)
+			}
+			if fails {
+				return errDisk
+			}
+			return nil
+		}
+		if err := n.Unpin("p"); errors.Is(err, errDisk) != fails {
+			t.Fatal(err)
+		}
+		checkPins(t, n)
+		if leaf.kept != 0 || (by.kept == 1) != fails {
+			t.Errorf("fails %v: %d pins counted in the old leaf, %d in the new one", fails, leaf.kept, by.kept)
+		}
+		if len(n.Pins()) != by.kept {
+			t.Errorf("fails %v: pins %v", fails, n.Pins())
+		}
+	}
+	m.Fault = nil
+	checkIndex(t, n)
+	closeAll(t, s)
 }
 
 // A session that is removed takes its pin with it; rows that another pin keeps stay.

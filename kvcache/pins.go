@@ -158,15 +158,15 @@ func (n *Namespace) Unpin(label string) error {
 	}
 	delete(n.pins, label)
 	b := n.encodePins()
+	n.pins[label] = p // it counts, and moves with blocks that are replaced, until the file is there
 	n.mu.Unlock()
-	err := d.replacePins(b)
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if err != nil {
-		n.pins[label] = p
+	if err := d.replacePins(b); err != nil {
 		return err
 	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	n.detach(p)
+	delete(n.pins, label)
 	return nil
 }
 
