@@ -150,22 +150,22 @@ func (d *disk) createSegment(lay *layout, fp Fingerprint, name string, slotCount
 	}
 	d.store.wrote(2 * headerBytes)
 	d.store.stats.syncs.Add(1)
-	s := newSegment(f, name, &sb, lay)
+	s := d.mapSegment(f, name, &sb, lay)
 	for slot := slotCount - 1; slot >= 0; slot-- {
 		s.free = append(s.free, uint32(slot))
 	}
 	return s, nil
 }
 
-// newSegment maps an open segment file whose superblock was checked. A file that cannot be mapped is read block by block.
-func newSegment(f vfs.File, name string, sb *superblock, lay *layout) *segment {
+// mapSegment maps an open segment file whose superblock was checked. A file that cannot be mapped is read block by block.
+func (d *disk) mapSegment(f vfs.File, name string, sb *superblock, lay *layout) *segment {
 	s := &segment{file: f, name: name, uuid: sb.uuid, slotCount: sb.slotCount, slotBytes: lay.slotBytes, data: dataOff(sb.slotCount), holes: map[uint32]span{}}
 	if lay.kind == segmentKindKV { // snapshots are copied out
 		if view, err := f.Map(segmentBytes(lay, sb.slotCount)); err == nil {
 			s.view = view
 		}
 	}
-	s.watch(segmentBytes(lay, sb.slotCount))
+	s.watch(segmentBytes(lay, sb.slotCount), d.store.opt.Now)
 	return s
 }
 
@@ -195,7 +195,7 @@ func (d *disk) openSegment(lay *layout, fp Fingerprint, name string) (*segment, 
 		}
 		sb, err := decodeSuperblock(b, lay, fp, size)
 		if err == nil {
-			s := newSegment(f, name, sb, lay)
+			s := d.mapSegment(f, name, sb, lay)
 			s.inherited = true
 			return s, nil
 		}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"kvasir/platform/vfs"
 )
@@ -20,18 +21,25 @@ type stamp struct {
 
 	mu     sync.Mutex // held while we write, so that our own changes are not taken for another's
 	last   vfs.Stamp
-	alarms int // changes since a block was last found damaged
+	clock  func() time.Time
+	since  time.Time // begin of the period in which alarms are counted
+	alarms int       // in the period, since a block was last found damaged
+	owed   bool      // a change raised no alarm
 }
 
-// maxAlarms is after how many changes that damaged nothing a segment is no longer watched: a file system whose times do not stand
-// still must not make us verify everything for ever.
-const maxAlarms = 16
+// A file system whose times do not stand still must not make us verify everything all the time: after maxAlarms changes in alarmPeriod that
+// damaged nothing, one that shows in the time alone waits for the next period.
+const (
+	maxAlarms   = 16
+	alarmPeriod = time.Hour
+)
 
 var errSpoiled = errors.New("another program has changed the size or the superblocks of the file")
 
 // watch begins to look after a file of size bytes.
-func (s *segment) watch(size int64) {
+func (s *segment) watch(size int64, clock func() time.Time) {
 	s.generation.Store(1)
+	s.clock = clock
 	s.last, _ = s.file.Stamp()
 	s.spoiled.Store(s.last.Bytes != size)
 }
@@ -54,7 +62,7 @@ func (s *segment) change(fn func() error, shrinks bool) error {
 	if now, e := s.file.Stamp(); e == nil {
 		s.last = now
 		if !shrinks && punched(before, now) { // the time says nothing: it is that of our own write
-			s.alarm()
+			s.alarm(true)
 		}
 	}
 	return err
@@ -64,9 +72,12 @@ func (s *segment) change(fn func() error, shrinks bool) error {
 // come and go by a block or two.
 func punched(before, now vfs.Stamp) bool { return now.Allocated < before.Allocated-8<<10 }
 
-// alarm makes what was verified be verified again. Needs stamp.mu.
-func (s *segment) alarm() {
-	if s.alarms < maxAlarms || s.spoiled.Load() {
+// alarm makes what was verified be verified again, at once where the change is certain. Needs stamp.mu.
+func (s *segment) alarm(certain bool) {
+	if now := s.clock(); s.alarms == 0 || now.Sub(s.since) >= alarmPeriod || now.Before(s.since) {
+		s.since, s.alarms = now, 0
+	}
+	if s.owed = s.alarms >= maxAlarms && !certain; !s.owed {
 		s.alarms++
 		s.generation.Add(1)
 	}
@@ -75,15 +86,18 @@ func (s *segment) alarm() {
 // compare notes a change since the last call. Needs stamp.mu.
 func (s *segment) compare() {
 	now, err := s.file.Stamp()
-	if err == nil && now.Bytes == s.last.Bytes && now.Modified == s.last.Modified && !punched(s.last, now) {
-		s.last = now
+	shrunk := err == nil && punched(s.last, now)
+	if err == nil && now.Bytes == s.last.Bytes && now.Modified == s.last.Modified && !shrunk {
+		if s.last = now; s.owed {
+			s.alarm(false)
+		}
 		return
 	}
 	if err == nil && (now.Bytes != s.last.Bytes || !s.headed()) {
 		s.spoiled.Store(true)
 	}
 	s.last = now
-	s.alarm()
+	s.alarm(shrunk || s.spoiled.Load())
 }
 
 // headed reports whether one of the superblocks is still that of this segment.

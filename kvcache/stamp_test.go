@@ -125,23 +125,55 @@ func TestOwnWritesAreNoAlarm(t *testing.T) {
 	closeAll(t, s, qs...)
 }
 
-// A file system whose times never stand still costs a bounded number of verifications; a file cut short is found all the same.
-func TestRestlessTimesAreIgnoredInTheEnd(t *testing.T) {
+// A file system whose times never stand still costs a bounded number of verifications in an hour, and what was not verified is when it is
+// over; a hole and a file cut short are found at once all the same.
+func TestRestlessTimesWaitForTheNextHour(t *testing.T) {
+	lay, _ := newLayout(toyGeometry)
 	dir := t.TempDir()
 	s, n := realStore(t, dir, toyGeometry)
 	q := n.NewSequence(nil)
 	ids := tokens(200, 1)
 	compute(t, q, ids, 64)
-	path := onlySegment(t, dir)
-	for i := range 2 * maxAlarms {
+	path, seg := onlySegment(t, dir), n.disk.segments[0]
+	now := time.Unix(1e9, 0)
+	seg.clock = func() time.Time { return now }
+	touch := func(i int) {
+		t.Helper()
 		at := time.Unix(int64(1e9+i), 0)
 		must(t, os.Chtimes(path, at, at))
 		must(t, q.Reserve(1))
 	}
-	if g := n.disk.segments[0].generation.Load(); g != maxAlarms+1 {
-		t.Errorf("generation %d after %d changes", g, 2*maxAlarms)
+	generation := func(want uint32) {
+		t.Helper()
+		if g := seg.generation.Load(); g != want {
+			t.Errorf("generation %d, want %d", g, want)
+		}
+	}
+	for i := range 2 * maxAlarms {
+		touch(i)
+	}
+	generation(1 + maxAlarms)
+	now = now.Add(alarmPeriod)
+	must(t, q.Reserve(1)) // what waited
+	generation(2 + maxAlarms)
+	for i := range 2 * maxAlarms { // touched once a day, for ever
+		now = now.Add(24 * time.Hour)
+		touch(i)
+	}
+	generation(2 + 3*maxAlarms)
+	for i := range 2 * maxAlarms {
+		touch(i)
 	}
 	checkRows(t, q)
+	byAnother(t, path, func(f vfs.File) error {
+		return f.Punch(int64(slotAt(lay, newSegmentSlots(lay, 1<<30), 1)), int64(lay.slotBytes))
+	})
+	if err := q.Reserve(1); !errors.Is(err, ErrLost) || q.Len() != 64 {
+		t.Errorf("a hole: %v, %d positions left", err, q.Len())
+	}
+	for i := range 2 * maxAlarms {
+		touch(i)
+	}
 	must(t, os.Truncate(path, 1<<16))
 	if err := q.Reserve(1); !errors.Is(err, ErrLost) || q.Len() != 0 {
 		t.Errorf("reserve: %v, %d positions left", err, q.Len())
