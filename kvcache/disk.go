@@ -115,8 +115,11 @@ func (n *Namespace) markedLike(b *block) bool {
 	})
 }
 
-// dropCovered drops the PACKED siblings of b whose ids are a prefix of b's (rule R8). Needs n.mu.
+// dropCovered drops the PACKED siblings of b whose ids are a prefix of b's, if b has its windowed planes (rule R8). Needs n.mu.
 func (n *Namespace) dropCovered(b *block) {
+	if b.windowless {
+		return
+	}
 	for i := 0; i < len(b.parent.children); i++ {
 		c := b.parent.children[i]
 		if c != b && len(c.ids) < len(b.ids) && commonPrefix(c.ids, b.ids) == len(c.ids) {

@@ -339,6 +339,38 @@ func TestFlushWhereAnotherPathGoesOn(t *testing.T) {
 	closeAll(t, s, q)
 }
 
+// Rule R8: a tail does not give way to a block without windowed planes, from which nothing can be gone on at its end.
+func TestTailBesideAWindowlessBlock(t *testing.T) {
+	m := memfs.New()
+	ids := tokens(900, 1)
+	fillWindows(t, m, testOptions(), ids[:100])
+	s, n := openWindows(t, m, testOptions())
+	ram, err := NewRAM(windowGeometry)
+	must(t, err)
+	from := ram.NewSequence(nil)
+	compute(t, from, ids, 64)
+	to := &rowSink{store: s, seq: n.NewSequence(nil)}
+	for i := range len(ids) / BlockTokens {
+		b := &archiveBlock{firstPos: i * 64, ids: ids[i*64:][:64], payload: bytes.Clone(from.entries[i].data[:n.lay.payloadBytes]), windows: i == 0 || i > 10}
+		if !b.windows {
+			n.lay.clearWindows(b.payload)
+		}
+		must(t, to.add(b))
+	}
+	to.finish()
+	to.close()
+	q := n.NewSequence(nil)
+	if got := match(t, q, ids[:100]); got != 100 {
+		t.Errorf("%d of 100 flushed tokens are found", got)
+	}
+	checkIndex(t, n)
+	closeAll(t, s, q)
+	must(t, errors.Join(from.Close(), ram.Close()))
+	if got := foundWindows(t, m, ids[:100]); got != 100 {
+		t.Errorf("the next process finds %d of 100 flushed tokens", got)
+	}
+}
+
 // What is marked while its header is being written has the flag all the same: nobody marks it a second time.
 func TestMarkedWhileItIsStored(t *testing.T) {
 	ids := tokens(100, 1)
