@@ -63,6 +63,34 @@ func TestForgedHeaders(t *testing.T) {
 	}
 }
 
+// A header that lies about its position stands where no path comes by. Who computes the block anew does not take it for the same, and
+// what follows does not stand on it.
+func TestForgedPositionIsReplaced(t *testing.T) {
+	for _, windows := range []bool{true, false} {
+		m, ids := memfs.New(), tokens(500, 1)
+		fill(t, m, testOptions(), ids)
+		h := m.Bytes(segmentPath(t, m))[headerTableOff+2*headerBytes:][:headerBytes]
+		binary.LittleEndian.PutUint32(h[36:], 0)
+		if !windows {
+			h[flagsOff] &^= flagWindowPlanes
+		}
+		binary.LittleEndian.PutUint32(h[crcOff:], headerCRC(h))
+		s, n := openStore(t, m, testOptions())
+		checkIndex(t, n)
+		q := n.NewSequence(nil)
+		if got := match(t, q, ids); got != 128 {
+			t.Errorf("%d tokens are found before block 2", got)
+		}
+		compute(t, q, ids, 64)
+		checkIndex(t, n)
+		must(t, q.Flush())
+		closeAll(t, s, q)
+		if got := reopened(t, m, ids); got != len(ids) {
+			t.Errorf("windows %v: the next process finds %d of %d tokens", windows, got, len(ids))
+		}
+	}
+}
+
 // One bit of payload in every layer, planes and strips, of FULL and PACKED blocks. Damage to a windowed layer matters where the
 // window reaches it.
 func TestPayloadBitFlips(t *testing.T) {

@@ -64,6 +64,9 @@ func (n *Namespace) seal(parent *block, h Hash, ids []int32, firstPos int, priva
 func (n *Namespace) enter(parent, b *block, buf []byte, err error) (_ entry, remark bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if other := n.blocks[b.hash]; other != nil && n.lookup(parent, b.hash, b.ids, b.firstPos) == nil {
+		n.drop(other) // a header that lied: it stands elsewhere, where no path comes by
+	}
 	node, other := n.node(parent), n.blocks[b.hash]
 	if !b.marked && n.markedLike(b) {
 		b.marked, remark = true, err == nil
