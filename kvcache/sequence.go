@@ -40,7 +40,8 @@ type Sequence struct {
 	segs     []watched
 	keepAt   int // see Keep; 0 for none
 	state    []byte
-	restored bool // state is that behind the committed positions
+	restored bool   // state is that behind the committed positions
+	scratch  []byte // what restore has read
 	closed   bool
 }
 

@@ -264,6 +264,9 @@ func (q *Sequence) rehome() error {
 func (q *Sequence) lose(n, end int, cause error) error {
 	ids := slices.Clone(q.ids[:n])
 	err := q.Truncate(q.usable(end))
+	if errors.Is(err, ErrNoMemory) { // for the rows before a state, in a block that stays
+		err = errors.Join(err, q.truncate(0))
+	}
 	return errors.Join(&LostError{IDs: ids[len(q.ids):], Cause: cause}, err)
 }
 

@@ -3,6 +3,7 @@ package kvcache
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -67,16 +68,16 @@ func (q *Sequence) State() []byte {
 }
 
 // restore looks for the snapshot behind most positions, more than above and at most limit, at which the sequence could go on, and copies
-// it. It returns how many positions that are; above if there is none.
+// it to scratch: the sequence is not changed. It returns how many positions that are; above if there is none.
 func (q *Sequence) restore(above, limit int) int {
 	n := q.ns
-	if q.state == nil {
-		q.state = make([]byte, n.lay.state.payloadBytes)
+	if q.scratch == nil {
+		q.scratch = make([]byte, n.lay.state.payloadBytes)
 	}
 	for b := limit / BlockTokens; b >= 0 && (b+1)*BlockTokens > above; b-- {
 		for _, s := range n.statesBehind(q.parent(b), q.ids[b*BlockTokens:limit]) {
 			at := b*BlockTokens + len(s.ids)
-			if at > above && q.usable(at) == at && n.readState(s, q.state) {
+			if at > above && q.usable(at) == at && n.readState(s, q.scratch) {
 				return at
 			}
 		}
@@ -87,29 +88,45 @@ func (q *Sequence) restore(above, limit int) int {
 // goBack truncates the sequence to n positions, or to the nearest place before them to which it can go back, and restores the state there.
 func (q *Sequence) goBack(n int) error {
 	at := q.restore(0, n)
-	lost := slices.Clone(q.ids[at:n])
+	ids := slices.Clone(q.ids[:n])
 	if err := q.truncate(at); err != nil {
+		var lost *LostError
+		if errors.As(err, &lost) { // it has gone back further, to a state of its own
+			lost.IDs = ids[len(q.ids):]
+		}
 		return err
 	}
-	q.restored = at > 0
-	if len(lost) > 0 {
-		return &LostError{IDs: lost, Cause: errNoState}
+	q.adopt(at)
+	if at < n {
+		return &LostError{IDs: ids[at:], Cause: errNoState}
 	}
 	return nil
+}
+
+// adopt makes what restore has read the state of the sequence, which now ends at that position.
+func (q *Sequence) adopt(at int) {
+	if q.restored = at > 0; q.restored {
+		q.state, q.scratch = q.scratch, q.state
+	}
 }
 
 // settle ends a Match: rows that go further than any state are of no use. own is where the sequence ended if that is still part of its
 // path, else negative; there the caller's own state holds, unless restored.
 func (q *Sequence) settle(own int, restored bool) error {
 	at := q.restore(max(own, 0), len(q.ids))
-	if at == max(own, 0) {
-		if own >= 0 && !restored && q.usable(own) == own {
-			return q.truncate(own)
-		}
+	callers := at == max(own, 0) && own >= 0 && !restored && q.usable(own) == own
+	if at == max(own, 0) && !callers {
 		at = q.restore(0, at)
 	}
 	err := q.truncate(at)
-	q.restored = err == nil && at > 0
+	switch {
+	case err == nil && !callers:
+		q.adopt(at)
+	case errors.Is(err, ErrNoMemory): // there is no state for where it ends
+		err = errors.Join(err, q.truncate(0))
+	case errors.Is(err, ErrLost): // it has gone back further, to a state of its own
+		return nil
+	}
 	return err
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"kvasir/internal/crashfs"
+	"kvasir/platform"
 	"kvasir/platform/vfs"
 	"kvasir/platform/vfs/memfs"
 	"kvasir/quant"
@@ -127,6 +128,87 @@ func stateSegment(t testing.TB, m *memfs.FS) string {
 	}
 	t.Fatal("no segment of snapshots")
 	return ""
+}
+
+// starve runs fn while there is no memory for a block.
+func starve(t testing.TB, n *Namespace, fn func()) {
+	t.Helper()
+	size := n.lay.slotBytes
+	for n.pool != nil {
+		must(t, platform.Unmap(n.pool[0]))
+		if n.pool = n.pool[1:]; len(n.pool) == 0 {
+			n.pool = nil
+		}
+	}
+	n.lay.slotBytes = 1 << 60
+	defer func() { n.lay.slotBytes = size }()
+	fn()
+}
+
+// Without memory for the rows that would be copied, a Truncate leaves the sequence and its state as they were, and a Match does not end where
+// the state is unknown.
+func TestGoBackWithoutMemory(t *testing.T) {
+	m, ids := memfs.New(), tokens(512, 1)
+	fillStates(t, m, testOptions(), ids, 100, 400, 512)
+	s, n := openStates(t, m, testOptions())
+	h := &hybrid{q: n.NewSequence(nil)}
+	if got := h.match(t, ids); got != 512 {
+		t.Fatalf("%d tokens found", got)
+	}
+	starve(t, n, func() {
+		if err := h.q.Truncate(450); !errors.Is(err, ErrNoMemory) || h.q.Len() != 512 {
+			t.Errorf("truncate: %v, %d tokens left", err, h.q.Len())
+		}
+		h.take(t)
+		at, err := h.q.Match(append(slices.Clone(ids[:448]), 9))
+		if !errors.Is(err, ErrNoMemory) || at != h.q.Len() {
+			t.Errorf("match: %d, %v", at, err)
+		}
+		h.take(t)
+	})
+	if got := h.match(t, ids[:450]); got != 400 {
+		t.Errorf("with memory %d tokens are found", got)
+	}
+	h.close(t)
+	must(t, s.Close())
+}
+
+// Rows that turn out to be damaged when they are copied send the sequence back further, with the state of where it then ends.
+func TestGoBackIntoAChangedBlock(t *testing.T) {
+	base, ids := memfs.New(), tokens(500, 1)
+	fillStates(t, base, testOptions(), ids, 100, 400, 500)
+	for _, truncate := range []bool{true, false} {
+		m := base.Clone()
+		s, n := openStates(t, m, testOptions())
+		h := &hybrid{q: n.NewSequence(nil)}
+		if got := h.match(t, ids); got != 500 {
+			t.Fatalf("%d tokens found", got)
+		}
+		b := h.q.entries[6].block
+		file := m.Bytes(segmentPath(t, m))
+		m.Fault = func(op memfs.Op) error {
+			if op.Kind == memfs.Read && strings.HasPrefix(filepath.Base(op.Path), "st-") { // the snapshot at 400, just before the rows
+				file[b.seg.slotOff(b.slot)+5] ^= 0x55
+				b.seg.generation.Add(1)
+				m.Fault = nil
+			}
+			return nil
+		}
+		if truncate {
+			var lost *LostError
+			if err := h.q.Truncate(450); !errors.As(err, &lost) || !slices.Equal(lost.IDs, ids[256:450]) {
+				t.Errorf("truncate: %v", err)
+			}
+		} else if _, err := h.q.Match(append(slices.Clone(ids[:448]), 9)); err != nil {
+			t.Errorf("match: %v", err)
+		}
+		if h.q.Len() != 256 || h.q.State() == nil {
+			t.Errorf("truncate %v: the sequence ends at %d, with a state of %d bytes", truncate, h.q.Len(), len(h.q.State()))
+		}
+		h.take(t)
+		h.close(t)
+		must(t, s.Close())
+	}
 }
 
 // checkStates asserts what holds of snapshots between operations.
