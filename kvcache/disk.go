@@ -93,7 +93,9 @@ func (n *Namespace) enter(parent, b *block, buf []byte, err error) (_ entry, rem
 	default:
 		b.parent = node
 		n.insert(b)
-		n.dropCovered(b)
+		if err == nil { // a tail that is on disk stays until this block is
+			n.dropCovered(b)
+		}
 	}
 	if err != nil {
 		n.stats.memory.Add(1)

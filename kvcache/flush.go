@@ -64,6 +64,7 @@ func (q *Sequence) storeLate() error {
 			b.crcs, b.seq, b.seg, b.slot = late.crcs, late.seq, late.seg, late.slot
 			b.verified.Store(late.verified.Load())
 			b.seg.unsynced = append(b.seg.unsynced, b)
+			n.dropCovered(b)
 			remark = b.marked && !late.marked // while we wrote
 		} else {
 			late.seg.disown(late.slot)

@@ -371,6 +371,40 @@ func TestTailBesideAWindowlessBlock(t *testing.T) {
 	}
 }
 
+// Nor does a tail on disk give way to a block that is in memory only, until that is stored.
+func TestTailBesideABlockInMemory(t *testing.T) {
+	ids := tokens(100, 1)
+	for _, late := range []bool{true, false} {
+		m := memfs.New()
+		s, n := openWindows(t, m, testOptions())
+		q := n.NewSequence(nil)
+		compute(t, q, ids[:40], 64)
+		must(t, q.Flush())
+		m.Fault = func(op memfs.Op) error {
+			if op.Kind == memfs.Write && strings.HasSuffix(op.Path, ".seg") {
+				return vfs.ErrNoSpace
+			}
+			return nil
+		}
+		compute(t, q, ids, 64)
+		m.Fault = nil
+		want, blocks := 40, 1
+		if late {
+			must(t, q.Flush())
+			want, blocks = 100, 2
+		}
+		must(t, q.Close())
+		if len(n.blocks) != blocks {
+			t.Errorf("late %v: %d blocks in the index, want %d", late, len(n.blocks), blocks)
+		}
+		checkIndex(t, n)
+		closeAll(t, s)
+		if got := foundWindows(t, m, ids); got != want {
+			t.Errorf("late %v: the next process finds %d tokens, want %d", late, got, want)
+		}
+	}
+}
+
 // What is marked while its header is being written has the flag all the same: nobody marks it a second time.
 func TestMarkedWhileItIsStored(t *testing.T) {
 	ids := tokens(100, 1)
