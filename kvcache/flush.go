@@ -118,26 +118,36 @@ func (q *Sequence) storeTail() error {
 	}
 	defer n.putBuffer(buf)
 	n.lay.pack(buf, q.entries[at/BlockTokens].data, len(ids))
-	b := &block{
-		hash: pathHash(&parent.hash, ids), parent: parent, ids: append([]int32(nil), ids...), firstPos: at, marked: q.keepAt > at,
-	}
+	b := &block{hash: pathHash(&parent.hash, ids), parent: parent, ids: append([]int32(nil), ids...), firstPos: at}
+	n.mu.Lock()
+	b.marked = q.keepAt > at || n.markedLike(b)
+	n.mu.Unlock()
 	if err := n.store(b, buf[:len(ids)*n.lay.tokenBytes]); err != nil {
 		return err
 	}
 	n.stats.packed.Add(1)
+	if n.enterTail(parent, b) {
+		n.mark(b)
+	}
+	return nil
+}
+
+// enterTail puts a tail that has just been stored into the index, and reports whether one whose place it takes was marked meanwhile.
+func (n *Namespace) enterTail(parent, b *block) (remark bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	node := n.node(parent)
 	if node == nil || n.blocks[b.hash] != nil {
 		b.seg.disown(b.slot)
-		return nil
+		return false
 	}
 	b.parent = node
+	remark = !b.marked && n.markedLike(b)
 	n.insert(b)
 	n.dropCovered(b)
 	n.touch(b)
 	b.seg.unsynced = append(b.seg.unsynced, b)
-	return nil
+	return remark
 }
 
 // goesOn reports whether something stands behind a block in the index.

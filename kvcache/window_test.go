@@ -292,6 +292,28 @@ func TestKeepWhereAForkBegan(t *testing.T) {
 }
 
 // A conversation goes back and is flushed there, while the path that it left goes on: what was flushed is found by the next process.
+// A tail that takes the place of one that is kept is kept, too, and so is the full block that takes its own.
+func TestKeptTailThatOthersExtend(t *testing.T) {
+	m := memfs.New()
+	ids := tokens(1200, 1)
+	s, n := openWindows(t, m, testOptions())
+	q := n.NewSequence(nil)
+	extendTo(t, q, ids[:40])
+	must(t, q.Keep(40))
+	must(t, q.Flush())
+	must(t, q.Close())
+	q = n.NewSequence(nil)
+	for _, size := range []int{60, len(ids)} {
+		match(t, q, ids[:size])
+		extendTo(t, q, ids[:size])
+		must(t, q.Flush())
+	}
+	closeAll(t, s, q)
+	if got := foundWindows(t, m, ids[:40]); got != 40 {
+		t.Errorf("%d of 40 kept tokens are found", got)
+	}
+}
+
 // Repeating that marks no block twice.
 func TestFlushWhereAnotherPathGoesOn(t *testing.T) {
 	for _, at := range []int{1, 320, 700, 704, 705, 895} { // 832 is the last full block, 896 the end of the next
