@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"hash/crc32"
+	"math"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
@@ -140,7 +141,7 @@ func starve(t testing.TB, n *Namespace, fn func()) {
 			n.pool = nil
 		}
 	}
-	n.lay.slotBytes = 1 << 60
+	n.lay.slotBytes = math.MaxInt // more than there are addresses
 	defer func() { n.lay.slotBytes = size }()
 	fn()
 }
