@@ -41,7 +41,7 @@ type Sequence struct {
 	keepAt   int // see Keep; 0 for none
 	state    []byte
 	restored bool   // state is that behind the committed positions
-	scratch  []byte // what restore has read
+	scratch  []byte // what restore has read; nil behind it, or a sequence would hold two snapshots for good
 	closed   bool
 }
 

@@ -71,13 +71,19 @@ func (q *Sequence) State() []byte {
 // it to scratch: the sequence is not changed. It returns how many positions that are; above if there is none.
 func (q *Sequence) restore(above, limit int) int {
 	n := q.ns
-	if q.scratch == nil {
-		q.scratch = make([]byte, n.lay.state.payloadBytes)
+	if !q.restored && q.state != nil { // nobody reads it
+		q.state, q.scratch = nil, q.state
 	}
 	for b := limit / BlockTokens; b >= 0 && (b+1)*BlockTokens > above; b-- {
 		for _, s := range n.statesBehind(q.parent(b), q.ids[b*BlockTokens:limit]) {
 			at := b*BlockTokens + len(s.ids)
-			if at > above && q.usable(at) == at && n.readState(s, q.scratch) {
+			if at <= above || q.usable(at) < at {
+				continue
+			}
+			if q.scratch == nil {
+				q.scratch = make([]byte, n.lay.state.payloadBytes)
+			}
+			if n.readState(s, q.scratch) {
 				return at
 			}
 		}
@@ -106,7 +112,7 @@ func (q *Sequence) goBack(n int) error {
 // adopt makes what restore has read the state of the sequence, which now ends at that position.
 func (q *Sequence) adopt(at int) {
 	if q.restored = at > 0; q.restored {
-		q.state, q.scratch = q.scratch, q.state
+		q.state, q.scratch = q.scratch, nil
 	}
 }
 

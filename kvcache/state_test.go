@@ -928,3 +928,34 @@ func TestCheckAndCollectStates(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
+
+// A sequence holds one snapshot in memory, wherever it goes back to; where it goes on from one it uses the same memory again.
+func TestSequenceHoldsOneSnapshot(t *testing.T) {
+	m := memfs.New()
+	ids := tokens(14*64, 1)
+	s, n := openStates(t, m, testOptions())
+	h := &hybrid{q: n.NewSequence(nil)}
+	for _, size := range []int{200, 600, len(ids)} {
+		h.extend(t, ids[:size])
+	}
+	look := func(doing string) {
+		t.Helper()
+		if h.q.state != nil && h.q.scratch != nil {
+			t.Errorf("%s: two are held", doing)
+		}
+	}
+	for _, size := range []int{600, 200} {
+		must(t, h.q.Truncate(size))
+		h.take(t)
+		look("truncate")
+	}
+	before := &h.q.state[0]
+	h.extend(t, ids[:300])
+	h.match(t, ids)
+	look("match of more")
+	if h.q.Len() != len(ids) || &h.q.state[0] != before {
+		t.Errorf("at %d other memory is used", h.q.Len())
+	}
+	h.close(t)
+	must(t, s.Close())
+}
