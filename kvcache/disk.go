@@ -52,9 +52,7 @@ func (n *Namespace) seal(parent *block, h Hash, ids []int32, firstPos int, priva
 	err := n.store(b, buf[:n.lay.payloadBytes])
 	e, remark := n.enter(parent, b, buf, err)
 	if remark {
-		n.disk.syncMu.Lock()
-		defer n.disk.syncMu.Unlock()
-		n.storeMark(b)
+		n.markLate(b)
 	}
 	return e
 }

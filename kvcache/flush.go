@@ -71,9 +71,7 @@ func (q *Sequence) storeLate() error {
 		}
 		n.mu.Unlock()
 		if remark {
-			n.disk.syncMu.Lock()
-			n.storeMark(b)
-			n.disk.syncMu.Unlock()
+			n.markLate(b)
 		}
 	}
 	return nil

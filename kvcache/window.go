@@ -79,6 +79,13 @@ func (n *Namespace) mark(b *block) {
 	n.unhold(b)
 }
 
+// markLate writes the mark of a block that was set while the block was being stored: mark did not find it on disk yet.
+func (n *Namespace) markLate(b *block) {
+	n.disk.syncMu.Lock()
+	defer n.disk.syncMu.Unlock()
+	n.storeMark(b)
+}
+
 // storeMark writes the mark of a block, which is held or pinned, to its header if it is stored. Needs syncMu.
 func (n *Namespace) storeMark(b *block) {
 	n.mu.Lock()
