@@ -249,15 +249,23 @@ func (w *world) pin(t *dialogue) bool {
 	return true
 }
 
-// move exports a conversation and imports it under another name.
-func (w *world) move(t *dialogue) bool {
+// source returns the conversation of which t is to be made, and what its journal says; nil if there is none, or t is there already.
+func (w *world) source(t *dialogue) (*dialogue, *Conversation) {
 	i := slices.IndexFunc(w.talks, func(from *dialogue) bool { return from != t && from.exists() && len(from.turns) > 0 })
 	if i < 0 || t.exists() || t.journal != nil {
+		return nil, nil
+	}
+	c, err := w.sessions.Read(w.talks[i].name)
+	w.must(err)
+	return w.talks[i], c
+}
+
+// move exports a conversation and imports it under another name.
+func (w *world) move(t *dialogue) bool {
+	from, c := w.source(t)
+	if from == nil {
 		return false
 	}
-	from := w.talks[i]
-	c, err := w.sessions.Read(from.name)
-	w.must(err)
 	var archive bytes.Buffer
 	if _, err := w.sessions.Export(&archive, from.name, w.r.IntN(4) == 0); errors.Is(err, ErrDamaged) {
 		return true
@@ -266,7 +274,7 @@ func (w *world) move(t *dialogue) bool {
 	}
 	w.noteAbsent(t)
 	t.ns, t.salt, t.turns = from.ns, nil, c.Turns
-	_, err = w.sessions.Import(&archive, ImportOptions{Name: t.name, Store: w.store})
+	_, err := w.sessions.Import(&archive, ImportOptions{Name: t.name, Store: w.store})
 	w.made(t, err)
 	return true
 }
@@ -282,13 +290,10 @@ func (w *world) made(t *dialogue, err error) {
 
 // fork makes a conversation of the first turns of another: invariant I8, as all images go on comparing both.
 func (w *world) fork(t *dialogue) bool {
-	i := slices.IndexFunc(w.talks, func(from *dialogue) bool { return from != t && from.exists() && len(from.turns) > 0 })
-	if i < 0 || t.exists() || t.journal != nil {
+	from, c := w.source(t)
+	if from == nil {
 		return false
 	}
-	from := w.talks[i]
-	c, err := w.sessions.Read(from.name)
-	w.must(err)
 	w.noteAbsent(t)
 	n := 1 + w.r.IntN(len(c.Turns))
 	t.ns, t.salt, t.turns = from.ns, from.salt, slices.Clone(c.Turns[:n])

@@ -94,14 +94,20 @@ func TestChangesByOthersAreFound(t *testing.T) {
 			}
 			closeAll(t, s, q, other)
 
-			s, n = realStore(t, dir, toyGeometry)
-			q = n.NewSequence(nil)
-			if got := match(t, q, ids); got != len(ids) {
-				t.Errorf("the next process finds %d tokens, expected %d", got, len(ids))
-			}
-			closeAll(t, s, q)
+			expectStored(t, dir, ids)
 		})
 	}
+}
+
+// expectStored fails the test unless the next process finds the whole path in the store at dir.
+func expectStored(t *testing.T, dir string, path []int32) {
+	t.Helper()
+	s, n := realStore(t, dir, toyGeometry)
+	q := n.NewSequence(nil)
+	if got := match(t, q, path); got != len(path) {
+		t.Errorf("the next process finds %d tokens of %d", got, len(path))
+	}
+	closeAll(t, s, q)
 }
 
 // What we write ourselves, from several sequences, raises no alarm: nothing is verified twice.
@@ -243,12 +249,7 @@ func TestTruncateIntoAChangedBlock(t *testing.T) {
 			compute(t, q, path, 64)
 			must(t, q.Flush())
 			closeAll(t, s, q)
-			s, n = realStore(t, dir, toyGeometry)
-			q = n.NewSequence(nil)
-			if got := match(t, q, path); got != len(path) {
-				t.Errorf("the next process finds %d tokens of %d", got, len(path))
-			}
-			closeAll(t, s, q)
+			expectStored(t, dir, path)
 		})
 	}
 }
